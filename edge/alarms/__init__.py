@@ -1,0 +1,53 @@
+"""Features and Score -> Finding. One file a rule; each ends with ``RULE``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from edge.records import Features, Finding, Kind, Priority, Score
+
+Step: TypeAlias = Callable[[Any, Features, Score | None, Mapping[str, float]], tuple[Any, Finding]]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A pure fold: (state, what was seen, score, settings) -> (state, finding).
+
+    Attributes
+    ----------
+    name : str
+        The file's name; also its table in the configuration.
+    kind, priority : Kind, Priority
+        Patient or equipment; how bad it is if nobody comes.
+    latching : bool
+        The alert stays until a person has seen it, even when the condition is over.
+    every_s : float
+        `edge.features.SECOND_S`: stepped every second with the vital signs;
+        `edge.features.WINDOW_S`: stepped with every window and its score.
+    needs : tuple[str, ...]
+        Signals the rule watches. A patient who never had any of them is not watched by it.
+    settings : Mapping[str, float]
+        Defaults, each name ending in its unit (or beginning with ``n_``).
+    limits : Mapping[str, tuple[float, float]]
+        The span each setting may lie in; outside it the configuration is refused.
+    start : Any
+        State before the first step: a plain value that msgspec can encode.
+    step : Step
+        Pure function.
+    source : str
+        Where the defaults come from.
+    """
+
+    name: str
+    kind: Kind
+    priority: Priority
+    latching: bool
+    every_s: float
+    needs: tuple[str, ...]
+    settings: Mapping[str, float]
+    limits: Mapping[str, tuple[float, float]]
+    start: Any
+    step: Step
+    source: str

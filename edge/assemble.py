@@ -1,0 +1,78 @@
+"""Put a pipeline together: what `edge.discover` finds, what was configured, and the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import edge.alarms
+import edge.decoders
+import edge.features
+from edge.alarms import Rule
+from edge.alerts import AlertSettings
+from edge.bundle import load
+from edge.config import Config
+from edge.decoders import Decoder
+from edge.discover import discover
+from edge.features import FeatureFamily
+from edge.pipeline import Pipeline, PipelineSettings, RuleSettings, Scores
+
+
+def assemble(
+    settings: PipelineSettings,
+    run_id: str,
+    *,
+    scorer: Scores | None = None,
+    start_s: float = 0.0,
+) -> Pipeline:
+    """Return a pipeline with every decoder, feature family and rule there is.
+
+    Parameters
+    ----------
+    settings : PipelineSettings
+        What was configured; `settings_of` makes them from the configuration.
+    run_id : str
+        Part of every alert's id.
+    scorer : Scores | None
+        The model, from `open_scorer`; None: limits only.
+    start_s : float
+        Boot time of the first tick.
+    """
+    return Pipeline(
+        settings,
+        discover(edge.decoders, "DECODER", Decoder),
+        discover(edge.features, "FEATURES", FeatureFamily),
+        discover(edge.alarms, "RULE", Rule),
+        scorer,
+        run_id,
+        start_s,
+    )
+
+
+def open_scorer(folder: Path | None = None) -> Scores:
+    """Return the model of a folder, verified and self-tested; None: the one shipped.
+
+    Raises
+    ------
+    edge.bundle.BundleError
+        The folder does not hold a whole, unchanged model.
+    edge.scorer.ScorerError
+        The model does not give its own golden results.
+    """
+    from edge.scorer import Scorer  # noqa: PLC0415  # onnxruntime costs 30 MB where unused
+
+    return Scorer(load(folder))
+
+
+def settings_of(config: Config) -> PipelineSettings:
+    """Return what the pipeline has to know of the configuration."""
+    return PipelineSettings(
+        default_patient=config.patients[0].id,
+        patient_of={source.name: source.patient for source in config.sources},
+        rules={
+            name: RuleSettings(alarm.settings, alarm.priority, alarm.enabled)
+            for name, alarm in config.alarms.items()
+        },
+        alerts=AlertSettings(reraise_s=config.alerts.reraise_s),
+        summary_period_s=config.summaries.period_s,
+        ring_s=config.ring.capacity_s,
+    )

@@ -1,0 +1,238 @@
+"""What is known of one patient: every signal that came, the lead that is watched, windows of it.
+
+Nothing here decides anything; `edge.pipeline` asks for windows and hands them to the features.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from edge.dsp.ecg import EcgLead
+from edge.dsp.ring import Series
+from edge.dsp.timeline import Placement, place_values
+from edge.dsp.track import Track
+from edge.records import Beat, Samples, Window
+
+SLOW_FS_HZ: Final = 2.0
+"""Below this rate samples are kept one by one with their times: a thermometer has no waveform."""
+CURRENT_S: Final = (2.0, 60.0)
+"""A value that comes one by one covers one and a half of its own intervals, within these."""
+BEATS: Final = "rr_ms"
+QUALITY: Final = "ecg_quality_au"
+"""The ECG's quality, second by second."""
+
+
+class Values:
+    """A signal whose values come one by one, and what has been noticed of it."""
+
+    def __init__(self) -> None:
+        self.series = Series()
+        self.last_s = -math.inf  # of the newest value that was one
+        self.spacing_s = CURRENT_S[0]
+        self.n_covered = 0
+        self._value = math.nan
+        self._since_s = 0.0
+
+    def take(self, at_s: float, value: float) -> None:
+        """Take one value; NaN is a value the sensor called invalid."""
+        self.series.append(at_s, value)
+        if math.isnan(value):
+            return
+        if math.isfinite(self.last_s):
+            self.spacing_s = at_s - self.last_s
+        if value != self._value:
+            self._value, self._since_s = value, at_s
+        self.last_s = at_s
+
+    @property
+    def frozen_s(self) -> float:
+        """How long the newest value has been repeated exactly."""
+        return max(0.0, self.last_s - self._since_s)
+
+    def note_second(self, now_s: float) -> None:
+        """Count this second as covered when the newest value still stands for it."""
+        low_s, high_s = CURRENT_S
+        self.n_covered += now_s - self.last_s <= min(max(1.5 * self.spacing_s, low_s), high_s)
+
+
+class Bedside:
+    """Signals, beats and windows of one patient.
+
+    Parameters
+    ----------
+    patient : str
+        Pseudonymous id.
+    capacity_s : float
+        Span of samples kept.
+    """
+
+    def __init__(self, patient: str, capacity_s: float) -> None:
+        self.patient = patient
+        self.signals: set[str] = set()
+        """Every signal the patient ever had."""
+        self.n_beats = 0
+        self._capacity_s = capacity_s
+        self._tracks: dict[tuple[str, str, str], Track] = {}
+        self._shown: dict[str, Track] = {}
+        self._values: dict[str, Values] = {}
+        self._ecg: EcgLead | None = None
+
+    def take_run(self, samples: Samples, place: Placement, source: str) -> None:
+        """Take a placed run of a fixed-rate signal."""
+        if samples.fs_hz < SLOW_FS_HZ:
+            for i, value in enumerate(samples.values.tolist()):
+                self._value_of(samples.signal).take(place.start_s + i * place.step_s, value)
+            return
+        track = self._tracks.get((samples.signal, samples.lead, source))
+        if track is None or track.fs_hz != samples.fs_hz:
+            track = self._add_track(samples, source)
+        track.take(samples.values, place)
+
+    def take_values(self, samples: Samples, arrived_s: float, source: str) -> list[Beat]:
+        """Take values that carry no time; return the beats among them.
+
+        Intervals of a strap count only where no ECG shows the beats themselves.
+        """
+        if samples.signal == BEATS and self._ecg is not None:
+            return []
+        values = self._value_of(samples.signal)
+        times_s = place_values(samples, arrived_s, values.series.last_s)
+        beats = []
+        for at_s, value in zip(times_s.tolist(), samples.values.tolist(), strict=True):
+            values.take(at_s, value)
+            if samples.signal == BEATS:
+                beats.append(self._beat(at_s, value, source, "", -1))
+        return beats
+
+    def advance(self, until_s: float) -> list[Beat]:
+        """Let the samples taken before `until_s` flow; return the beats found in them."""
+        beats: list[Beat] = []
+        for track in self._tracks.values():
+            if self._ecg is None or track is not self._ecg.track:
+                track.flow(until_s)
+        if self._ecg is not None:
+            track = self._ecg.track
+            for idx, at_s, rr_ms in self._ecg.advance(until_s):
+                self._value_of(BEATS).take(at_s, rr_ms)
+                # A beat without a known interval is still a beat.
+                self._values[BEATS].last_s = at_s
+                beats.append(self._beat(at_s, rr_ms, track.source, track.lead, idx))
+            if until_s - track.last_s <= 1.0:
+                # Stamped in the middle of its second, so that windows hold their own seconds only.
+                self._value_of(QUALITY).take(until_s - 0.5, self._ecg.quality)
+        for values in self._values.values():
+            values.note_second(until_s)
+        return beats
+
+    def second(self, now_s: float, length_s: float, context_s: float) -> Window:
+        """Return the window of the second that ends now: values and beats, no waveforms."""
+        signals = self._cut_values(now_s - length_s - context_s, now_s)
+        return self._window(now_s, length_s, context_s, signals)
+
+    def window(self, end_s: float, length_s: float, context_s: float, now_s: float) -> Window:
+        """Return the window that ends at `end_s`, with waveforms."""
+        start_s = end_s - length_s - context_s
+        signals = self._cut_values(start_s, end_s)
+        for signal, track in self._shown.items():
+            cut = track.ring.cut(start_s, end_s)
+            if cut is not None:
+                signals[signal] = Samples(signal, cut[0], track.fs_hz, cut[1], track.lead)
+        return self._window(end_s, length_s, context_s, signals, now_s)
+
+    def close_period(self, length_s: float) -> dict[str, float]:
+        """Return each signal's coverage since the last call, as a share of `length_s`."""
+        coverage: dict[str, float] = {}
+        for signal, track in self._shown.items():
+            share = track.count_valid() / (track.fs_hz * length_s)
+            coverage[signal] = round(min(1.0, share), 3)
+        for signal, values in self._values.items():
+            if signal not in {BEATS, QUALITY}:
+                coverage[signal] = round(min(1.0, values.n_covered / length_s), 3)
+            values.n_covered = 0
+        return dict(sorted(coverage.items()))
+
+    def age_s(self, now_s: float) -> dict[str, float]:
+        """Return the time since the newest value of every signal that had one."""
+        ages = {signal: now_s - track.last_s for signal, track in self._shown.items()}
+        for signal, values in self._values.items():
+            ages[signal] = now_s - values.last_s
+        return {signal: max(age, 0.0) for signal, age in ages.items() if math.isfinite(age)}
+
+    def trace(self, signal: str, length_s: float, now_s: float) -> Samples | None:
+        """Return a copy of the last seconds of a fixed-rate signal; None where there is none."""
+        track = self._shown.get(signal)
+        cut = track.ring.cut(now_s - length_s, now_s) if track else None
+        if track is None or cut is None:
+            return None
+        return Samples(signal, cut[0], track.fs_hz, cut[1].copy(), track.lead)
+
+    def _add_track(self, samples: Samples, source: str) -> Track:
+        track = Track(samples, source, self._capacity_s)
+        self._tracks[samples.signal, samples.lead, source] = track
+        self.signals.add(samples.signal)
+        # The first lead carries the signal's name; further leads and sources stand beside it.
+        if samples.signal not in self._shown:
+            self._shown[samples.signal] = track
+        else:
+            self._shown.setdefault(f"{samples.signal}:{samples.lead or source}", track)
+        if samples.signal == "ecg_mv" and self._ecg is None:
+            self._ecg = EcgLead(track)
+        return track
+
+    def _value_of(self, signal: str) -> Values:
+        values = self._values.get(signal)
+        if values is None:
+            values = self._values[signal] = Values()
+            self.signals.add(signal)
+        return values
+
+    def _beat(self, at_s: float, rr_ms: float, source: str, lead: str, idx: int) -> Beat:
+        self.n_beats += 1
+        known = None if math.isnan(rr_ms) else round(rr_ms, 3)
+        return Beat(self.patient, round(at_s, 6), known, source, lead, idx)
+
+    def _cut_values(self, start_s: float, end_s: float) -> dict[str, Samples]:
+        signals: dict[str, Samples] = {}
+        for signal, values in self._values.items():
+            cut = values.series.cut(start_s, end_s)
+            if cut is not None:
+                signals[signal] = Samples(signal, cut[0][0], 0.0, cut[1], times_s=cut[0])
+        return signals
+
+    def _window(
+        self,
+        end_s: float,
+        length_s: float,
+        context_s: float,
+        signals: dict[str, Samples],
+        now_s: float | None = None,
+    ) -> Window:
+        now_s = end_s if now_s is None else now_s
+        frozen = {signal: track.frozen_s for signal, track in self._shown.items()}
+        frozen.update((signal, values.frozen_s) for signal, values in self._values.items())
+        quality = {}
+        if self._ecg is not None:
+            quality["ecg_mv"] = self._quality(signals, end_s, length_s)
+        return Window(
+            self.patient,
+            end_s - length_s,
+            length_s,
+            context_s,
+            signals,
+            quality,
+            self.age_s(now_s),
+            frozen,
+        )
+
+    def _quality(self, signals: dict[str, Samples], end_s: float, length_s: float) -> float:
+        """Return the mean quality of the window's seconds; seconds without ECG count as 0."""
+        found = signals.get(QUALITY)
+        if found is None or found.times_s is None:
+            return 0.0
+        low = int(np.searchsorted(found.times_s, end_s - length_s))
+        inside: Iterable[float] = found.values[low:].tolist()
+        return sum(inside) / max(1.0, length_s)

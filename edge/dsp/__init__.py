@@ -1,0 +1,1 @@
+"""Samples -> Window: when a sample was taken, where it is kept, filters, beats, quality."""

@@ -1,0 +1,118 @@
+"""The ECG lead that is watched: beats and quality, second by second."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from edge.dsp.beats import BeatDetector
+from edge.dsp.quality import EcgQuality
+from edge.dsp.track import Track
+from edge.records import FloatArray
+
+SILENCE_S: Final = 2.0
+"""A lead that has sent nothing for this long is told so: what waited for more is settled."""
+SETTLE_S: Final = 5.0
+"""For so long missing samples are pushed while a lead is silent."""
+BRIDGE_S: Final = 0.1
+"""An interval over a longer hole in the samples is not known."""
+MAX_HOLE_S: Final = 60.0
+"""After a longer hole the detector starts anew instead of being walked through it."""
+
+
+class EcgLead:
+    """Beats and quality of one track.
+
+    Parameters
+    ----------
+    track : Track
+        The ECG in mV; this object alone calls its `flow`.
+    """
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self.quality = 0.0
+        self._start_anew(0)
+        self._last_valid_idx = -1
+        self._hole_idx = -1  # newest sample right after a hole
+        self._beat_idx = -1
+        self._silent_since_s = math.inf
+
+    @property
+    def settled_s(self) -> float:
+        """Every beat before this time has been reported."""
+        return self.track.ring.time_s(self._base_idx + self._detector.settled_idx)
+
+    def advance(self, until_s: float) -> list[tuple[int, float, float]]:
+        """Take the samples before `until_s`; return the beats found.
+
+        Returns
+        -------
+        list of (int, float, float)
+            Number of the R peak's sample, its time in s, the interval before it in ms (NaN when
+            a hole or a restart lies between).
+        """
+        ring = self.track.ring
+        start_idx = self.track.flow(until_s)
+        if ring.head_idx == start_idx:
+            return self._wait(until_s)
+        self._silent_since_s = until_s
+        values = ring.view(max(start_idx, ring.tail_idx), ring.head_idx)
+        self.quality = self._assess.push(values)
+        return self._push(values, ring.head_idx - len(values))
+
+    def _push(self, values: FloatArray, first_idx: int) -> list[tuple[int, float, float]]:
+        self._notice_holes(values, first_idx)
+        pushed_idx = self._base_idx + self._detector.n_pushed
+        if first_idx > pushed_idx:
+            hole = first_idx - pushed_idx
+            if hole > MAX_HOLE_S * self.track.fs_hz:
+                self._start_anew(first_idx)
+            else:
+                values = np.concatenate([np.full(hole, np.nan, np.float32), values])
+        elif first_idx < pushed_idx:
+            # These came after their time had been given up: the ring has them, beats have not.
+            values = values[pushed_idx - first_idx :]
+        return self._time(self._detector.push(values))
+
+    def _wait(self, until_s: float) -> list[tuple[int, float, float]]:
+        """Let a silent lead's last beats settle."""
+        silent_s = until_s - self._silent_since_s
+        if not SILENCE_S <= silent_s < SILENCE_S + SETTLE_S:
+            return []
+        self.quality = 0.0
+        return self._time(self._detector.push(np.full(round(self.track.fs_hz), np.nan, np.float32)))
+
+    def _time(self, found: list[int]) -> list[tuple[int, float, float]]:
+        beats = []
+        for pushed in found:
+            idx = self._base_idx + pushed
+            at_s = self.track.ring.time_s(idx)
+            rr_ms = math.nan
+            if self._beat_idx >= 0 and self._hole_idx <= self._beat_idx:
+                rr_ms = (idx - self._beat_idx) * self.track.ring.step_s(idx) * 1000.0
+            beats.append((idx, at_s, rr_ms))
+            self._beat_idx = idx
+        return beats
+
+    def _notice_holes(self, values: FloatArray, first_idx: int) -> None:
+        bridge = BRIDGE_S * self.track.fs_hz
+        if values[0] == values[0] and not np.isnan(values).any():  # noqa: PLR0124
+            if first_idx - self._last_valid_idx - 1 > bridge:
+                self._hole_idx = first_idx
+            self._last_valid_idx = first_idx + len(values) - 1
+            return
+        valid_idx = np.flatnonzero(~np.isnan(values)) + first_idx
+        if len(valid_idx):
+            before = np.concatenate([[self._last_valid_idx], valid_idx[:-1]])
+            ends = valid_idx[valid_idx - before - 1 > bridge]
+            if len(ends):
+                self._hole_idx = int(ends[-1])
+            self._last_valid_idx = int(valid_idx[-1])
+
+    def _start_anew(self, base_idx: int) -> None:
+        self._base_idx = base_idx
+        self._detector = BeatDetector(self.track.fs_hz)
+        self._assess = EcgQuality(self.track.fs_hz)

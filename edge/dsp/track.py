@@ -1,0 +1,116 @@
+"""One signal of one source: placed runs wait here for their second and then go to the ring."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+import numpy as np
+
+from edge.dsp.ring import EDGE, Ring
+from edge.dsp.timeline import Placement
+from edge.records import FloatArray, Samples
+
+MAX_WAITING: Final = 4096
+"""Runs that may wait for their time; more means that a source's clock is far ahead."""
+
+
+class Track:
+    """A fixed-rate signal, its ring, and what has been noticed of it.
+
+    Parameters
+    ----------
+    first : Samples
+        Any run of the signal: names it and gives its rate.
+    source : str
+        Where it comes from.
+    capacity_s : float
+        Span the ring keeps.
+    """
+
+    def __init__(self, first: Samples, source: str, capacity_s: float) -> None:
+        self.signal, self.lead, self.source = first.signal, first.lead, source
+        self.fs_hz = first.fs_hz
+        self.ring = Ring(math.ceil(capacity_s * first.fs_hz))
+        self.last_s = -math.inf
+        """Time of the newest sample that had a value."""
+        self.n_valid = 0
+        """Samples with a value since `count_valid` was last asked."""
+        self.n_overrun = 0
+        self._waiting: deque[tuple[FloatArray, float, float, int]] = deque()
+        self._n_same = 0
+        self._last_value = math.nan
+
+    def take(self, values: FloatArray, place: Placement) -> None:
+        """Let a placed run wait for its second."""
+        if len(self._waiting) >= MAX_WAITING:
+            self.n_overrun += 1
+            self._waiting.popleft()
+        self._waiting.append(
+            (values[place.n_stale :], place.start_s, place.step_s, place.n_skipped)
+        )
+
+    def flow(self, until_s: float) -> int:
+        """Move the samples taken before `until_s` to the ring; return the first one's number."""
+        start_idx = self.ring.head_idx
+        waiting = self._waiting
+        due: list[FloatArray] = []
+        first_s = end_s = 0.0
+        n = 0
+        while waiting:
+            values, start_s, step_s, n_skipped = waiting[0]
+            n_due = min(len(values), math.ceil((until_s - start_s) / step_s - EDGE))
+            if n_due <= 0 and len(values):
+                break
+            if n_skipped:
+                self._write(due, first_s, end_s, n)
+                due, n = [], 0
+                self.ring.skip(n_skipped)
+            if not due:
+                first_s = start_s
+            due.append(values[:n_due])
+            n += n_due
+            end_s = start_s + n_due * step_s
+            if n_due < len(values):
+                waiting[0] = (values[n_due:], end_s, step_s, 0)
+                break
+            waiting.popleft()
+        self._write(due, first_s, end_s, n)
+        return start_idx
+
+    def count_valid(self) -> int:
+        """Return the samples with a value since the last call."""
+        n, self.n_valid = self.n_valid, 0
+        return n
+
+    @property
+    def frozen_s(self) -> float:
+        """How long the newest value has been repeated exactly."""
+        return max(0, self._n_same - 1) / self.fs_hz
+
+    def _write(self, due: list[FloatArray], first_s: float, end_s: float, n: int) -> None:
+        if not n:
+            return
+        values = due[0] if len(due) == 1 else np.concatenate(due)
+        self.ring.append(values, first_s, (end_s - first_s) / n)
+        n_valid = int(np.count_nonzero(values == values))  # noqa: PLR0124  # NaN is not itself
+        self.n_valid += n_valid
+        if n_valid == n:
+            self.last_s = self.ring.time_s(self.ring.head_idx - 1)
+        elif n_valid:
+            back = int(np.argmax(~np.isnan(values[::-1])))
+            self.last_s = self.ring.time_s(self.ring.head_idx - 1 - back)
+        self._notice_same(values)
+
+    def _notice_same(self, values: FloatArray) -> None:
+        last = float(values[-1])
+        if len(values) > 1 and values[-2] != last:
+            self._n_same = 1
+        else:
+            differ = np.flatnonzero(values != last)
+            if len(differ):
+                self._n_same = len(values) - 1 - int(differ[-1])
+            else:
+                self._n_same = len(values) + (self._n_same if last == self._last_value else 0)
+        self._last_value = last

@@ -1,0 +1,351 @@
+"""The order of the stages: packets in, records out, the same records for the same packets.
+
+Nothing here reads a clock, a disk or a network. Ticks lie on the boot clock's 250 ms grid and a
+packet belongs to the first tick after its arrival; when a tick is late, the ticks that were missed
+are run one by one. A tick moves packets and time; on every whole second the signals flow, beats
+are found, vital signs are computed, rules are asked and alerts follow. Ten-second windows are cut
+`WINDOW_LAG_S` after they end, when their last beats have settled, and are scored by the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from edge.alarms import Rule
+from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, AnswerError
+from edge.bedside import Bedside
+from edge.decoders import Decoder
+from edge.dsp.timeline import Placement
+from edge.features import CONTEXT_S, SECOND_S, WINDOW_S, FeatureFamily
+from edge.records import (
+    Features,
+    Finding,
+    Live,
+    Outcome,
+    Packet,
+    PatientLive,
+    Priority,
+    Record,
+    Samples,
+    Score,
+    Window,
+)
+from edge.sources import Sources, Stream, on_grid
+from edge.summaries import Tally
+
+TICK_S: Final = 0.25
+TICKS_A_SECOND: Final = 4
+WINDOW_LAG_S: Final = 2.0
+"""A window is cut this long after its end; `edge.dsp.beats` has reported its beats by then."""
+MAX_LAG_TICKS: Final = 4 * 3600
+"""Ticks that are made up for one by one; after a longer standstill time goes on from now."""
+ANSWER: Final = "person:answer"
+START: Final = "box:start"
+N_NOTES: Final = 20
+
+
+class RuleSettings(msgspec.Struct, frozen=True):
+    """How one rule is set: its own numbers and, where changed, its priority."""
+
+    values: Mapping[str, float]
+    priority: Priority
+    enabled: bool = True
+
+
+class PipelineSettings(msgspec.Struct, frozen=True):
+    """What the pipeline is told once, at the start.
+
+    Attributes
+    ----------
+    default_patient : str
+        Whose the sources are that nobody has assigned.
+    patient_of : Mapping[str, str]
+        Source -> patient.
+    rules : Mapping[str, RuleSettings]
+        By rule; a rule that is missing has its defaults.
+    """
+
+    default_patient: str = "patient-1"
+    patient_of: Mapping[str, str] = {}
+    rules: Mapping[str, RuleSettings] = {}
+    alerts: AlertSettings = AlertSettings()
+    summary_period_s: float = 60.0
+    ring_s: float = 120.0
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Payload of the packet a log begins with: what the run was made with."""
+
+    run_id: str
+    version: str = ""
+    model_id: str = ""
+
+
+class Scores(Protocol):
+    """What turns a window's features into a score; `edge.scorer` is one."""
+
+    def score(self, features: Features) -> Score:
+        """Return the score of one window."""
+        ...
+
+
+class _Patient:
+    """A bedside and what watches over it."""
+
+    def __init__(self, bedside: Bedside, rules: Iterable[Rule]) -> None:
+        self.bedside = bedside
+        self.states: dict[str, Any] = {rule.name: rule.start for rule in rules}
+        self.tally = Tally()
+        self.vitals: Mapping[str, float] = {}
+        self.score = math.nan
+        self.n_windows = 0
+
+
+class Pipeline:
+    """Deterministic: the same packets, settings and model give the same records.
+
+    Parameters
+    ----------
+    settings : PipelineSettings
+        What was configured.
+    decoders, families, rules : sequences
+        As `edge.discover` finds them.
+    scorer : Scores | None
+        The model; None: limits only, and the anomaly rule cannot tell.
+    run_id : str
+        Part of every alert's id, so that two runs never share one.
+    start_s : float
+        The first tick is the first grid point at or after this.
+    """
+
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        decoders: Sequence[Decoder],
+        families: Sequence[FeatureFamily],
+        rules: Sequence[Rule],
+        scorer: Scores | None,
+        run_id: str,
+        start_s: float = 0.0,
+    ) -> None:
+        self._settings = settings
+        self._sources = Sources(decoders, settings.patient_of, settings.default_patient)
+        self._vitals = [f for f in families if f.every_s == SECOND_S]
+        self._families = [f for f in families if f.every_s == WINDOW_S]
+        self._watch = [(rule, _set(rule, settings)) for rule in rules]
+        self._watch = [(rule, told) for rule, told in self._watch if told.enabled]
+        facts = {
+            rule.name: AlertRule(rule.kind, told.priority, rule.latching)
+            for rule, told in self._watch
+        }
+        self._new_engine: Callable[[str], AlertEngine] = lambda run: AlertEngine(
+            run, facts, settings.alerts
+        )
+        self._alerts = self._new_engine(run_id)
+        self._scorer = scorer
+        self._patients: dict[str, _Patient] = {}
+        self._queue: list[Packet] = []
+        self._tick = math.ceil(start_s / TICK_S)
+        self._began_s = self._tick * TICK_S
+        self._started = False
+        self._notes: list[str] = []
+        self._out: list[Record] = []
+
+    @property
+    def now_s(self) -> float:
+        """Time of the last tick that was run."""
+        return (self._tick - 1) * TICK_S
+
+    def advance(self, packets: Sequence[Packet], now_s: float) -> Outcome:
+        """Take what arrived since the last call and live up to `now_s`.
+
+        Parameters
+        ----------
+        packets : Sequence[Packet]
+            In the order of their arrival, none of it after `now_s`.
+        now_s : float
+            Boot clock; ticks up to and including it are run.
+
+        Returns
+        -------
+        Outcome
+            Records in the order in which they came to be.
+        """
+        self._queue.extend(packets)
+        last_tick = on_grid(now_s, TICK_S)
+        if last_tick - self._tick > MAX_LAG_TICKS and not self._queue:
+            self._note(f"time stood still for {(last_tick - self._tick) * TICK_S:.0f} s")
+            self._tick = last_tick
+        taken = 0
+        while self._tick <= last_tick:
+            tick_s = self._tick * TICK_S
+            taken = self._take_arrived(tick_s, taken)
+            if self._tick % TICKS_A_SECOND == 0:
+                self._live_second(tick_s)
+            self._tick += 1
+        del self._queue[:taken]
+        out, self._out = self._out, []
+        return Outcome(tuple(out))
+
+    def live(self) -> Live:
+        """Return this moment's numbers, for the screen and the socket."""
+        now_s = self.now_s
+        patients = tuple(
+            PatientLive(
+                name,
+                p.vitals,
+                p.bedside.age_s(now_s),
+                p.score,
+                p.bedside.n_beats,
+                p.n_windows,
+            )
+            for name, p in self._patients.items()
+        )
+        sources = self._sources.live(now_s)
+        return Live(now_s, patients, self._alerts.standing(), sources, tuple(self._notes))
+
+    def trace(self, patient: str, signal: str, length_s: float) -> Samples | None:
+        """Return a copy of the last seconds of a signal; None where there is none."""
+        seen = self._patients.get(patient)
+        return seen.bedside.trace(signal, length_s, self.now_s) if seen else None
+
+    def _take_arrived(self, tick_s: float, taken: int) -> int:
+        queue = self._queue
+        while taken < len(queue) and queue[taken].arrived_s <= tick_s:
+            packet = queue[taken]
+            taken += 1
+            stream = self._sources.stream_of(packet)
+            if stream is not None:
+                self._take(stream, packet)
+            elif packet.stream in {ANSWER, START}:
+                self._take_event(packet, tick_s)
+        return taken
+
+    def _take(self, stream: Stream, packet: Packet) -> None:
+        n_broken = stream.n_broken
+        found = stream.decode(packet)
+        patient = self._patient(stream.patient)
+        if stream.n_broken != n_broken:
+            patient.tally.n_broken += 1
+        place: Placement | None = None
+        run = (0.0, 0)
+        for samples in found:
+            if samples.fs_hz == 0.0:
+                beats = patient.bedside.take_values(samples, packet.arrived_s, stream.source)
+                patient.tally.n_beats += len(beats)
+                self._out.extend(beats)
+                continue
+            # The channels of one packet were sampled together and are placed together.
+            if place is None or run != (samples.fs_hz, len(samples.values)):
+                place, gap = stream.place(samples, packet.arrived_s)
+                run = (samples.fs_hz, len(samples.values))
+                if gap is not None:
+                    patient.tally.n_gaps += 1
+                    self._out.append(gap)
+            if place.n_stale < len(samples.values):
+                patient.bedside.take_run(samples, place, stream.source)
+
+    def _take_event(self, packet: Packet, tick_s: float) -> None:
+        """Take what a person did or the box noticed."""
+        try:
+            if packet.stream == ANSWER:
+                answer = msgspec.json.decode(packet.payload, type=Answer)
+                self._give_alerts(self._alerts.answer(answer, tick_s))
+            elif not self._started and not self._alerts.standing():
+                start = msgspec.json.decode(packet.payload, type=Start)
+                self._alerts = self._new_engine(start.run_id)
+                self._started = True
+        except (msgspec.DecodeError, AnswerError) as error:
+            self._note(f"{packet.stream} from {packet.source}: {error}")
+
+    def _live_second(self, now_s: float) -> None:
+        findings: list[Finding] = []
+        for name, patient in self._patients.items():
+            beats = patient.bedside.advance(now_s)
+            patient.tally.n_beats += len(beats)
+            self._out.extend(beats)
+            seen = self._see_second(name, patient, now_s)
+            findings += self._ask(patient, SECOND_S, seen, None)
+            window_end_s = now_s - WINDOW_LAG_S
+            if window_end_s % WINDOW_S == 0.0 and window_end_s - WINDOW_S >= self._began_s:
+                features, score = self._see_window(name, patient, window_end_s, now_s)
+                findings += self._ask(patient, WINDOW_S, features, score)
+        self._give_alerts(self._alerts.step(findings, now_s))
+        period_s = self._settings.summary_period_s
+        if now_s % period_s == 0.0 and now_s - period_s >= self._began_s:
+            self._summarise(now_s - period_s, period_s)
+
+    def _see_second(self, name: str, patient: _Patient, now_s: float) -> Features:
+        window = patient.bedside.second(now_s, SECOND_S, CONTEXT_S)
+        values = _compute(self._vitals, window, patient.bedside.signals)
+        patient.vitals = values
+        patient.tally.add_vitals(values)
+        return Features(name, now_s - SECOND_S, SECOND_S, values)
+
+    def _see_window(
+        self, name: str, patient: _Patient, end_s: float, now_s: float
+    ) -> tuple[Features, Score | None]:
+        window = patient.bedside.window(end_s, WINDOW_S, CONTEXT_S, now_s)
+        values = _compute(self._families, window, set(window.signals))
+        features = Features(name, end_s - WINDOW_S, WINDOW_S, values)
+        self._out.append(features)
+        patient.n_windows += 1
+        if self._scorer is None:
+            return features, None
+        score = self._scorer.score(features)
+        patient.score = score.value
+        self._out.append(score)
+        return features, score
+
+    def _ask(
+        self, patient: _Patient, every_s: float, seen: Features, score: Score | None
+    ) -> list[Finding]:
+        findings = []
+        had, states = patient.bedside.signals, patient.states
+        for rule, told in self._watch:
+            if rule.every_s == every_s and not had.isdisjoint(rule.needs):
+                name = rule.name
+                states[name], finding = rule.step(states[name], seen, score, told.values)
+                findings.append(finding)
+        return findings
+
+    def _give_alerts(self, alerts: Sequence[Any]) -> None:
+        for alert in alerts:
+            self._patient(alert.patient).tally.add_alerts((alert,))
+        self._out.extend(alerts)
+
+    def _summarise(self, start_s: float, period_s: float) -> None:
+        for name, patient in self._patients.items():
+            coverage = patient.bedside.close_period(period_s)
+            self._out.append(patient.tally.close(name, start_s, period_s, coverage))
+
+    def _patient(self, name: str) -> _Patient:
+        patient = self._patients.get(name)
+        if patient is None:
+            bedside = Bedside(name, self._settings.ring_s)
+            patient = _Patient(bedside, (rule for rule, _ in self._watch))
+            self._patients[name] = patient
+        return patient
+
+    def _note(self, text: str) -> None:
+        self._notes = [*self._notes, text][-N_NOTES:]
+
+
+def _set(rule: Rule, settings: PipelineSettings) -> RuleSettings:
+    return settings.rules.get(rule.name) or RuleSettings(rule.settings, rule.priority)
+
+
+def _compute(
+    families: Iterable[FeatureFamily], window: Window, there: set[str]
+) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for family in families:
+        if all(signal in there for signal in family.needs):
+            values.update(family.compute(window))
+        else:
+            values.update(dict.fromkeys(family.names, math.nan))
+    return values

@@ -1,0 +1,40 @@
+"""Rim in: bytes -> Packet. One file a link; each ends with ``READER``.
+
+A reader knows how to get bytes, never what they mean. It stamps every packet with its arrival
+on the boot clock and hands it over at once; it never waits for the monitor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from edge.records import Packet
+
+Deliver: TypeAlias = Callable[[Packet], None]
+NowS: TypeAlias = Callable[[], float]
+
+
+class ReadError(RuntimeError):
+    """A source cannot be read; the text says what happened, to what, and what to do."""
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """How the daemon runs one kind of link.
+
+    Attributes
+    ----------
+    name : str
+        The file's name; ``reader = "name"`` in a ``[[sources]]`` table chooses it.
+    settings : type[msgspec.Struct]
+        Frozen struct of the options its ``[[sources]]`` table may hold, with defaults.
+    run : Callable
+        ``await run(settings, deliver, now_s)`` delivers packets until cancelled or until the
+        source has no more. Raises `ReadError` when the source cannot be read at all.
+    """
+
+    name: str
+    settings: type[msgspec.Struct]
+    run: Callable[[Any, Deliver, NowS], Awaitable[None]]

@@ -1,0 +1,138 @@
+"""Streams of sources: which decoder reads them, whose they are, when their samples were taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from edge.decoders import BrokenError, Decode, DecodeError, Decoder, NotMineError
+from edge.dsp.timeline import Placement, StreamClock
+from edge.records import Gap, Packet, Samples, SourceLive
+
+MAX_STREAMS: Final = 256
+"""Streams the monitor keeps apart; more means that something makes names up."""
+
+
+class Stream:
+    """One stream of one source.
+
+    Parameters
+    ----------
+    packet : Packet
+        Any packet of the stream: names it.
+    patient : str
+        Whose it is.
+    decoders : Sequence[Decoder]
+        Those that know the stream's name, in the order in which they are tried.
+    """
+
+    def __init__(self, packet: Packet, patient: str, decoders: Sequence[Decoder]) -> None:
+        self.source, self.stream, self.patient = packet.source, packet.stream, patient
+        self.n_packets = self.n_not_mine = self.n_broken = self.n_lost = 0
+        self.last_error = ""
+        self._decodes: list[Decode] = [decoder.open() for decoder in decoders]
+        self._clocks: dict[float, StreamClock] = {}
+        self._arrived_s = packet.arrived_s
+
+    def decode(self, packet: Packet) -> tuple[Samples, ...]:
+        """Return the packet's samples; one that cannot be read is counted and dropped."""
+        self.n_packets += 1
+        self._arrived_s = packet.arrived_s
+        for decode in self._decodes:
+            try:
+                return decode(packet)
+            except NotMineError as error:
+                self.last_error = str(error)
+            except DecodeError as error:
+                self.n_broken += isinstance(error, BrokenError)
+                self.last_error = str(error)
+                return ()
+        self.n_not_mine += 1
+        return ()
+
+    def place(self, samples: Samples, arrived_s: float) -> tuple[Placement, Gap | None]:
+        """Return where a run lies, and the gap before it if there is one."""
+        clock = self._clocks.get(samples.fs_hz)
+        if clock is None:
+            clock = self._clocks[samples.fs_hz] = StreamClock(samples.fs_hz)
+        place = clock.place(samples, arrived_s)
+        if not place.n_skipped:
+            return place, None
+        self.n_lost += place.n_skipped
+        missing_s = place.n_skipped * place.step_s
+        return place, Gap(
+            self.patient,
+            self.source,
+            self.stream,
+            round(place.start_s - missing_s, 6),
+            round(place.start_s, 6),
+            place.n_skipped,
+            place.reason,
+        )
+
+    def live(self, now_s: float) -> SourceLive:
+        """Return what has come so far."""
+        ppm = next((clock.ppm for clock in self._clocks.values()), 0.0)
+        return SourceLive(
+            self.source,
+            self.stream,
+            self.patient,
+            self.n_packets,
+            self.n_not_mine,
+            self.n_broken,
+            self.n_lost,
+            max(0.0, now_s - self._arrived_s),
+            round(ppm, 2),
+            self.last_error,
+        )
+
+
+class Sources:
+    """All streams seen so far, and whose each source is.
+
+    Parameters
+    ----------
+    decoders : Sequence[Decoder]
+        As discovered.
+    patient_of : Mapping[str, str]
+        Source -> patient id.
+    default_patient : str
+        Whose the sources are that nobody has assigned.
+    """
+
+    def __init__(
+        self, decoders: Sequence[Decoder], patient_of: Mapping[str, str], default_patient: str
+    ) -> None:
+        self._decoders: dict[str, list[Decoder]] = {}
+        for decoder in decoders:
+            for stream in decoder.streams:
+                self._decoders.setdefault(stream, []).append(decoder)
+        self._patient_of = dict(patient_of)
+        self._default_patient = default_patient
+        self._streams: dict[tuple[str, str], Stream] = {}
+        self.n_unknown = 0
+        """Packets of streams no decoder knows, or beyond `MAX_STREAMS`."""
+
+    def stream_of(self, packet: Packet) -> Stream | None:
+        """Return the packet's stream; None where no decoder knows it."""
+        stream = self._streams.get((packet.source, packet.stream))
+        if stream is not None:
+            return stream
+        decoders = self._decoders.get(packet.stream)
+        if decoders is None or len(self._streams) >= MAX_STREAMS:
+            self.n_unknown += 1
+            return None
+        patient = self._patient_of.get(packet.source, self._default_patient)
+        stream = Stream(packet, patient, decoders)
+        self._streams[packet.source, packet.stream] = stream
+        return stream
+
+    def live(self, now_s: float) -> tuple[SourceLive, ...]:
+        """Return what has come from every stream, in the order in which they first came."""
+        return tuple(stream.live(now_s) for stream in self._streams.values())
+
+
+def on_grid(seconds: float, step_s: float) -> int:
+    """Return the number of the last grid point at or before a time, safe against rounding."""
+    return math.floor(seconds / step_s + 1e-9)
