@@ -51,7 +51,7 @@ class _Board:
             if whole.kind == frame.DESCRIPTION:
                 self._describe(whole.body)
             elif whole.kind == frame.STATUS:
-                return _status(frame.unpack_status(whole.body), packet.arrived_s)
+                return self._status(frame.unpack_status(whole.body), packet.arrived_s)
         except frame.FrameError as error:
             raise BrokenError(str(error)) from error
         return ()
@@ -65,8 +65,10 @@ class _Board:
         self._short = all(
             c.number_type == _INT16 and abs(c.baseline) <= EXACT_BASELINE for c in channels
         )
-        self._baseline = np.array([c.baseline for c in channels], np.float32)
-        self._gain = np.array([c.gain for c in channels], np.float32)
+        if self._short:
+            # Other baselines may not fit single precision, and are not used in it.
+            self._baseline = np.array([c.baseline for c in channels], np.float32)
+            self._gain = np.array([c.gain for c in channels], np.float32)
         self._said = body
 
     def _read(self, whole: frame.Frame, arrived_s: float) -> tuple[Samples, ...]:
@@ -92,6 +94,16 @@ class _Board:
                 for channel, column in zip(described.channels, columns, strict=True)
             ]
         )
+
+    def _status(self, status: frame.Status, arrived_s: float) -> tuple[Samples, ...]:
+        """Return what a status frame says; electrodes matter to boards that have an ECG."""
+        channels = self._described.channels if self._described else ()
+        found = []
+        if any(channel.signal == "ecg_mv" for channel in channels):
+            found.append(_one("lead_off_flag", float(status.lead_off != 0), arrived_s))
+        if status.battery_pct is not None:
+            found.append(_one("battery_pct", float(status.battery_pct), arrived_s))
+        return tuple(found)
 
     def _scale_short(self, body: bytes) -> Sequence[FloatArray]:
         """Return the columns of 16-bit counts, which single precision holds exactly."""
@@ -126,13 +138,6 @@ def _scale(raw: NDArray[Any], channel: frame.Channel) -> FloatArray:
         narrow = ((wide - channel.baseline) / channel.gain).astype(np.float32)
     narrow[~np.isfinite(narrow)] = np.nan
     return narrow
-
-
-def _status(status: frame.Status, arrived_s: float) -> tuple[Samples, ...]:
-    found = [_one("lead_off_flag", float(status.lead_off != 0), arrived_s)]
-    if status.battery_pct is not None:
-        found.append(_one("battery_pct", float(status.battery_pct), arrived_s))
-    return tuple(found)
 
 
 def _one(signal: str, value: float, arrived_s: float) -> Samples:

@@ -1,0 +1,66 @@
+"""What is set, where it was set, and whether it can be: TOML -> typed, checked `Config`.
+
+The file is optional and holds only what differs from the defaults; `homeward config --toml`
+prints one to start from. Defaults of alarm rules and readers live in their own files and are
+handed in as `PluginDefaults`, so that this floor knows no plug-in.
+
+    settings    the structs: one a table, with bounds and meaning
+    toml_lines  on which line each key stands
+    complaints  faults, gathered, with the mend
+    fields      one table against its struct or rule
+    checks      settings that contradict each other
+    loading     TOML -> Config
+    listing     Config -> every setting and its origin; plain values for a checkpoint
+    schema      JSON schema of the TOML
+    toml_text   Config -> commented TOML
+"""
+
+from __future__ import annotations
+
+from edge.config.listing import Setting, as_document, effective
+from edge.config.loading import default_data_dir, from_document, load
+from edge.config.schema import json_schema
+from edge.config.settings import (
+    Alarm,
+    Alerts,
+    Box,
+    Config,
+    ConfigError,
+    Document,
+    Model,
+    Patient,
+    PluginDefaults,
+    ReaderDefaults,
+    Ring,
+    RuleDefaults,
+    Source,
+    Summaries,
+    unit_of,
+)
+from edge.config.toml_text import as_toml
+
+__all__ = [
+    "Alarm",
+    "Alerts",
+    "Box",
+    "Config",
+    "ConfigError",
+    "Document",
+    "Model",
+    "Patient",
+    "PluginDefaults",
+    "ReaderDefaults",
+    "Ring",
+    "RuleDefaults",
+    "Setting",
+    "Source",
+    "Summaries",
+    "as_document",
+    "as_toml",
+    "default_data_dir",
+    "effective",
+    "from_document",
+    "json_schema",
+    "load",
+    "unit_of",
+]

@@ -1,0 +1,103 @@
+"""Faults that no single setting has: two that contradict each other, names used twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Final
+
+from edge.config.complaints import Complaints
+from edge.config.settings import Alarm, Patient, Source
+from edge.config.toml_lines import KeyPath
+
+MAX_SOCKET_BYTES: Final = 107
+"""Longest path of a local socket on Linux: ``sun_path`` of unix(7), less its end mark."""
+
+_OPPOSITES: Final = {"low": "high", "min": "max", "lower": "upper", "below": "above"}
+
+
+def check_opposites(alarms: Mapping[str, Alarm], told: Complaints) -> None:
+    """Complain of a low limit that is not below its high one, in one rule or across two.
+
+    Rules ``low_x`` and ``high_x`` are opposites in whatever settings both have whose name begins
+    with ``limit``, as long as both are enabled; so are settings ``..low..`` and ``..high..`` of
+    one rule.
+    """
+    for name, alarm in alarms.items():
+        for setting, low in alarm.settings.items():
+            other = _opposite(setting)
+            if other in alarm.settings:
+                _compare(
+                    ("alarms", name, setting), low, ("alarms", name, other),
+                    alarm.settings[other], told,
+                )  # fmt: skip
+        twin = _opposite(name)
+        if twin not in alarms or not (alarm.enabled and alarms[twin].enabled):
+            continue
+        for setting in alarm.settings.keys() & alarms[twin].settings.keys():
+            if setting.startswith("limit"):
+                _compare(
+                    ("alarms", name, setting), alarm.settings[setting],
+                    ("alarms", twin, setting), alarms[twin].settings[setting], told,
+                )  # fmt: skip
+
+
+def check_names(
+    patients: Sequence[Patient], sources: Sequence[Source | None], told: Complaints
+) -> None:
+    """Complain of a patient's id or a source's name that is there twice."""
+    _check_twice("patients", [patient.id for patient in patients], "id", told)
+    _check_twice("sources", [s.name if s else None for s in sources], "name", told)
+
+
+def check_patient(patient: str | None, path: KeyPath, ids: Sequence[str], told: Complaints) -> None:
+    """Complain of the source at `path` when it belongs to nobody."""
+    known = ", ".join(f'"{one}"' for one in dict.fromkeys(ids))
+    if patient is None:
+        told.add(path, "patient is missing", f"say whose it is: patient = one of {known}")
+    elif patient not in ids:
+        told.add(
+            (*path, "patient"),
+            f"there is no patient {patient!r}",
+            f"write one of {known}, or add a [[patients]] table with this id",
+        )
+
+
+def check_socket(socket: Path, told: Complaints) -> None:
+    """Complain of a path that the kernel would not take for a socket."""
+    n_bytes = len(str(socket).encode(errors="surrogateescape"))
+    if n_bytes > MAX_SOCKET_BYTES:
+        told.add(
+            ("box", "socket"),
+            f"the path has {n_bytes} bytes and a socket's may have {MAX_SOCKET_BYTES}: {socket}",
+            'name a shorter one, e.g. socket = "/run/homeward/control.sock"',
+        )
+
+
+def _check_twice(table: str, names: Sequence[str | None], key: str, told: Complaints) -> None:
+    for (_, first), (idx, second) in combinations(enumerate(names), 2):
+        if first is not None and first == second:
+            told.add((table, idx, key), f"{second!r} is there twice", "give each its own")
+
+
+def _compare(low_at: KeyPath, low: float, high_at: KeyPath, high: float, told: Complaints) -> None:
+    if low < high:
+        return
+    # The fault is told where somebody set something, not at an untouched default.
+    at = next((p for p in chain((low_at, high_at)) if p in told.lines or p in told.raw), low_at)
+    what = f"{low_at[1]}.{low_at[2]} = {low:g} is not below {high_at[1]}.{high_at[2]} = {high:g}"
+    told.add(at, what, "lower the first or raise the second")
+
+
+def _opposite(name: str) -> str:
+    """Return the name with its first word of a pair turned, or nothing.
+
+    >>> _opposite("limit_low_bpm"), _opposite("low_spo2"), _opposite("limit_bpm")
+    ('limit_high_bpm', 'high_spo2', '')
+    """
+    words = name.split("_")
+    for idx, word in enumerate(words):
+        if word in _OPPOSITES:
+            return "_".join([*words[:idx], _OPPOSITES[word], *words[idx + 1 :]])
+    return ""

@@ -1,0 +1,113 @@
+"""`Config` -> every setting with its value and origin, and back to plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.config.settings import (
+    TABLES,
+    Alarm,
+    Config,
+    Document,
+    PluginDefaults,
+    Source,
+    unit_of,
+)
+
+
+class Setting(msgspec.Struct, frozen=True, tag="setting", tag_field="record"):
+    """One line of the effective configuration.
+
+    Attributes
+    ----------
+    key : str
+        As in the TOML, dotted: ``alarms.low_spo2.limit_pct``, ``sources[0].reader``.
+    value : object
+        A plain value; None: not set.
+    unit : str
+        Last word of the key; empty where there is none.
+    source : str
+        ``file:line``, ``command line``, ``environment NAME`` or ``default (file)``.
+    """
+
+    key: str
+    value: Any
+    unit: str
+    source: str
+
+
+def effective(config: Config, plugins: PluginDefaults) -> tuple[Setting, ...]:
+    """Return every setting, in the order of the TOML, and where its value comes from."""
+    return tuple(_settings(config, plugins))
+
+
+def as_document(config: Config) -> Document:
+    """Return the configuration as plain values, laid out like the TOML and complete.
+
+    `edge.config.from_document` reads it back; a packet log's checkpoint holds it.
+    """
+    fixed = {name: _plain(msgspec.structs.asdict(getattr(config, name))) for name in TABLES}
+    return {
+        "box": fixed.pop("box"),
+        "patients": [_plain(msgspec.structs.asdict(p)) for p in config.patients],
+        "sources": [_source_table(source) for source in config.sources],
+        "alarms": {name: _alarm_table(alarm) for name, alarm in config.alarms.items()},
+        **fixed,
+    }
+
+
+def _settings(config: Config, plugins: PluginDefaults) -> Iterator[Setting]:
+    for name, content in as_document(config).items():
+        if name == "alarms":
+            for rule, table in content.items():
+                default = f"default ({plugins.rules[rule].where})"
+                yield from _listed(f"alarms.{rule}", table, config, default)
+        elif isinstance(content, list):
+            for idx, table in enumerate(content):
+                default = "default (edge/config/settings.py)"
+                if name == "sources":
+                    default = f"default ({plugins.readers[table['reader']].where})"
+                yield from _listed(f"{name}[{idx}]", table, config, default)
+        else:
+            default = "default (edge/config/settings.py)"
+            yield from _listed(name, content, config, default)
+
+
+def _listed(
+    above: str, table: Mapping[str, Any], config: Config, default: str
+) -> Iterator[Setting]:
+    for name, value in table.items():
+        key = f"{above}.{name}"
+        yield Setting(key, value, unit_of(name), config.origins.get(key, default))
+
+
+def _source_table(source: Source) -> Document:
+    # The names of the TOML, not of the struct's fields, where a reader renames them.
+    options = {
+        field.encode_name: getattr(source.settings, field.name)
+        for field in msgspec.structs.fields(source.settings)
+    }
+    return _plain(
+        {"reader": source.reader, "name": source.name, "patient": source.patient, **options}
+    )
+
+
+def _alarm_table(alarm: Alarm) -> Document:
+    settings = {n: int(v) if unit_of(n) == "n" else v for n, v in alarm.settings.items()}
+    return {"enabled": alarm.enabled, "priority": str(alarm.priority), **settings}
+
+
+def _plain(table: Mapping[str, Any]) -> Document:
+    """Return the table with paths as text; None stays and says "not set"."""
+    plain: Document = msgspec.to_builtins(dict(table), enc_hook=_text)
+    return plain
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(f"a setting cannot hold {type(value).__name__}")

@@ -1,0 +1,318 @@
+"""TOML -> `Config`: every fault is found in one go and told with its line and its mend."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edge.config.checks import check_names, check_opposites, check_patient, check_socket
+from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion, syntax_error
+from edge.config.fields import is_table, missing_fields, read_rule, read_struct
+from edge.config.settings import (
+    TABLES,
+    Alarm,
+    Alerts,
+    Box,
+    Config,
+    ConfigError,
+    Document,
+    Model,
+    Patient,
+    PluginDefaults,
+    Ring,
+    Source,
+    Summaries,
+)
+from edge.config.toml_lines import KeyPath, key_lines
+
+_SYSTEM_DATA_DIR: Final = Path("/var/lib/homeward")
+
+
+def load(
+    path: Path | None,
+    plugins: PluginDefaults,
+    *,
+    overrides: Mapping[str, str] | None = None,
+) -> Config:
+    """Return the complete configuration: defaults, changed by the file, changed by `overrides`.
+
+    Parameters
+    ----------
+    path : Path | None
+        A TOML file; None: the defaults alone.
+    plugins : PluginDefaults
+        Rules and readers that exist, with their defaults.
+    overrides : Mapping[str, str]
+        Dotted key -> value as typed, e.g. ``{"alarms.low_spo2.limit_pct": "85"}``. Lists
+        (patients, sources) cannot be reached.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read or is not TOML, or settings in it are wrong; all of them are told.
+    """
+    text = _read(path) if path else ""
+    file = str(path) if path else "defaults"
+    try:
+        document = tomllib.loads(text)
+        lines = dict(key_lines(text))
+    except (ValueError, RecursionError) as error:
+        raise syntax_error(file, text, error) from error
+    raw: dict[KeyPath, str] = {}
+    for key, value in (overrides or {}).items():
+        raw[_set(document, key, value)] = value
+    folder = path.absolute().parent if path else Path.cwd()
+    return _checked(document, plugins, Complaints(file, lines, raw), folder)
+
+
+def from_document(document: Document, plugins: PluginDefaults, *, name: str = "stored") -> Config:
+    """Return the configuration that `edge.config.as_document` wrote down, checked anew.
+
+    Parameters
+    ----------
+    name : str
+        What faults are said to be in.
+
+    Raises
+    ------
+    ConfigError
+        The document does not suit the rules and readers that exist now.
+    """
+    lines = dict.fromkeys(_key_paths(document), 0)
+    return _checked(_without_none(document), plugins, Complaints(name, lines), Path("/"))
+
+
+def default_data_dir() -> tuple[Path, str]:
+    """Return where the box keeps its records when nobody says, and what decided it."""
+    for variable in ("HOMEWARD_DATA_DIR", "STATE_DIRECTORY"):
+        # systemd lists several state directories with colons; the first is the box's own.
+        value = os.environ.get(variable, "").partition(":")[0]
+        if value:
+            return Path(value).expanduser().absolute(), f"environment {variable}"
+    if os.geteuid() == 0:
+        return _SYSTEM_DATA_DIR, "default (root)"
+    shared = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(shared).expanduser().absolute() / "homeward", "default (edge/config/loading.py)"
+
+
+def _without_none(document: Document) -> Document:
+    """Return the document as the TOML would have it: what is not set is not there."""
+
+    def without(value: Any) -> Any:  # noqa: ANN401  # plain values of any depth
+        if isinstance(value, dict):
+            return {key: without(inner) for key, inner in value.items() if inner is not None}
+        return [without(inner) for inner in value] if isinstance(value, list) else value
+
+    return {key: without(value) for key, value in document.items()}
+
+
+def _key_paths(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _key_paths(inner, (*path, key))
+    elif isinstance(value, list):
+        for idx, inner in enumerate(value):
+            yield from _key_paths(inner, (*path, idx))
+
+
+def _read(path: Path) -> str:
+    try:
+        # utf-8-sig: editors on Windows begin a file with a mark that is not TOML.
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: there is no such file; write one with `homeward config --toml > {path}`"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error}); name a file that this user may read"
+        ) from error
+
+
+def _set(document: Document, key: str, typed: str) -> KeyPath:
+    """Put what was typed into the document; return where."""
+    *above, last = key.split(".")
+    table: Any = document
+    for name in above:
+        table = table.setdefault(name, {}) if isinstance(table, dict) else None
+    if not isinstance(table, dict) or isinstance(table.get(last), dict | list):
+        raise ConfigError(
+            f"{COMMAND_LINE}: {key} cannot be set here; set it in the configuration file"
+        )
+    try:
+        table[last] = tomllib.loads(f"value = {typed}")["value"]
+    except (ValueError, RecursionError):
+        table[last] = typed
+    return (*above, last)
+
+
+def _checked(document: Document, plugins: PluginDefaults, told: Complaints, folder: Path) -> Config:
+    for name in document.keys() - TABLES.keys() - {"patients", "sources", "alarms"}:
+        told.unknown((name,), (*TABLES, "patients", "sources", "alarms"), "table")
+    origins = {dotted(path): told.origin(path) for path in (*told.lines, *told.raw)}
+    tables = {name: _table(document, name, told, folder) for name in TABLES}
+    box = _box(tables.pop("box"), origins)
+    check_socket(box.socket, told)
+    patients = _patients(document, told, folder)
+    sources = _sources(document, patients, plugins, told, folder)
+    check_names(patients, sources, told)
+    alarms = _alarms(document, plugins, told, folder)
+    check_opposites(alarms, told)
+    told.raise_if_any()
+    return Config(
+        box=box,
+        patients=patients,
+        sources=tuple(source for source in sources if source is not None),
+        alarms=alarms,
+        origins=origins,
+        alerts=Alerts(**tables["alerts"]),
+        model=Model(**tables["model"]),
+        summaries=Summaries(**tables["summaries"]),
+        ring=Ring(**tables["ring"]),
+    )
+
+
+def _table(document: Document, name: str, told: Complaints, folder: Path) -> dict[str, Any]:
+    table = document.get(name, {})
+    if not is_table(table, (name,), told):
+        return {}
+    return read_struct(table, (name,), TABLES[name], told, folder)
+
+
+def _box(values: dict[str, Any], origins: dict[str, str]) -> Box:
+    if "data_dir" not in values:
+        values["data_dir"], origins["box.data_dir"] = default_data_dir()
+    values.setdefault("socket", values["data_dir"] / "control.sock")
+    return Box(**values)
+
+
+def _tables(document: Document, name: str, told: Complaints) -> list[dict[str, Any] | None]:
+    """Return the elements of an array of tables; None where one is something else."""
+    array = document.get(name, [])
+    if not isinstance(array, list):
+        told.add((name,), "must be a list of tables", f"write [[{name}]], with two brackets")
+        return []
+    return [
+        table if is_table(table, (name, idx), told) else None for idx, table in enumerate(array)
+    ]
+
+
+def _patients(document: Document, told: Complaints, folder: Path) -> tuple[Patient, ...]:
+    if "patients" not in document:
+        return (Patient(),)
+    patients = []
+    for idx, table in enumerate(_tables(document, "patients", told)):
+        path = ("patients", idx)
+        values = read_struct(table or {}, path, Patient, told, folder)
+        # A first patient may go unnamed; two unnamed ones could not be told apart.
+        if idx and table is not None and "id" not in table:
+            told.add(path, "id is missing", 'give each patient an id, e.g. id = "patient-2"')
+            values["id"] = f"patient-{idx + 1}"
+        patients.append(Patient(**values))
+    if not patients:
+        told.add(("patients",), "nobody is watched", "add a [[patients]] table or take it out")
+    return tuple(patients)
+
+
+def _sources(
+    document: Document,
+    patients: tuple[Patient, ...],
+    plugins: PluginDefaults,
+    told: Complaints,
+    folder: Path,
+) -> tuple[Source | None, ...]:
+    """Return the sources in their order; None where one cannot be made."""
+    sources: list[Source | None] = []
+    for idx, table in enumerate(_tables(document, "sources", told)):
+        n_alike = sum(
+            s is not None and table is not None and s.reader == table.get("reader") for s in sources
+        )
+        source = None
+        if table is not None:
+            source = _source(table, ("sources", idx), patients, plugins, told, folder)
+        if source is not None and not source.name:
+            suffix = f"-{n_alike + 1}" if n_alike else ""
+            source = msgspec.structs.replace(source, name=source.reader + suffix)
+        sources.append(source)
+    return tuple(sources)
+
+
+def _source(
+    table: dict[str, Any],
+    path: KeyPath,
+    patients: tuple[Patient, ...],
+    plugins: PluginDefaults,
+    told: Complaints,
+    folder: Path,
+) -> Source | None:
+    reader = table.get("reader")
+    if not isinstance(reader, str):
+        what = f"known readers: {', '.join(plugins.readers)}"
+        told.add((*path, "reader"), "the reader is missing or no text", what)
+        return None
+    if reader not in plugins.readers:
+        told.add(
+            (*path, "reader"),
+            f"there is no reader {reader!r}",
+            suggestion(reader, tuple(plugins.readers)),
+        )
+        return None
+    options = plugins.readers[reader].settings
+    own = {field.encode_name for field in msgspec.structs.fields(Source)} - {"settings"}
+    shared = {key: value for key, value in table.items() if key in own}
+    common = {"patient": patients[0].id} if len(patients) == 1 else {}
+    common |= read_struct(shared, path, Source, told, folder)
+    rest = {key: value for key, value in table.items() if key not in own}
+    values = read_struct(rest, path, options, told, folder)
+    missing_fields(rest, path, options, told)
+    check_patient(common.get("patient"), path, [patient.id for patient in patients], told)
+    settings = _made(options, values, path, told)
+    if settings is None or "patient" not in common:
+        return None
+    return Source(
+        reader=reader, name=common.get("name", ""), patient=common["patient"], settings=settings
+    )
+
+
+def _made(
+    options: type[msgspec.Struct], values: dict[str, Any], path: KeyPath, told: Complaints
+) -> msgspec.Struct | None:
+    """Return the reader's settings; what the reader itself refuses is a fault like any other."""
+    if any(f.required and f.name not in values for f in msgspec.structs.fields(options)):
+        return None  # told already
+    try:
+        return options(**values)
+    except (TypeError, ValueError) as error:
+        told.add(path, str(error), "see the reader's options in `homeward config`")
+        return None
+
+
+def _alarms(
+    document: Document, plugins: PluginDefaults, told: Complaints, folder: Path
+) -> dict[str, Alarm]:
+    tables = document.get("alarms", {})
+    if not is_table(tables, ("alarms",), told):
+        return {}
+    for name in tables.keys() - plugins.rules.keys():
+        told.unknown(("alarms", name), plugins.rules, "alarm rule")
+    alarms = {}
+    for name, rule in plugins.rules.items():
+        path = ("alarms", name)
+        table = tables.get(name, {})
+        table = table if is_table(table, path, told) else {}
+        own = {key: value for key, value in table.items() if key in {"enabled", "priority"}}
+        common = {"priority": rule.priority} | read_struct(own, path, Alarm, told, folder)
+        rest = {key: value for key, value in table.items() if key not in own}
+        alarms[name] = Alarm(**common, settings=read_rule(rest, path, rule, told))
+    return alarms

@@ -1,0 +1,249 @@
+"""What can be set: one frozen struct a table, with its defaults, bounds and meaning.
+
+The structs are what the other files are handed; nobody else reads the TOML. Defaults of alarm
+rules and of readers live in their own files and reach this floor as `PluginDefaults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from edge.records import Priority
+
+Document: TypeAlias = dict[str, Any]
+"""The TOML as plain values: tables are dicts, arrays are lists."""
+
+UNIT_WORDS: Mapping[str, str] = {
+    "au": "arbitrary units",
+    "bpm": "beats a minute",
+    "brpm": "breaths a minute",
+    "degc": "degrees Celsius",
+    "flag": "0 or 1",
+    "g": "g",
+    "h": "hours",
+    "hz": "hertz",
+    "kg": "kilograms",
+    "mgdl": "mg/dl",
+    "min": "minutes",
+    "mmhg": "mmHg",
+    "ms": "milliseconds",
+    "mv": "millivolts",
+    "n": "a whole number",
+    "ohm": "ohms",
+    "pct": "percent",
+    "ppm": "parts per million",
+    "s": "seconds",
+    "v": "volts",
+}
+"""Unit as it ends a name -> the same in words."""
+
+
+def unit_of(name: str) -> str:
+    """Return the unit a setting's name ends in, ``n`` for a count, empty where it has none.
+
+    >>> unit_of("limit_pct"), unit_of("n_beats"), unit_of("enabled")
+    ('pct', 'n', '')
+    """
+    if name.startswith("n_"):
+        return "n"
+    stem, _, last = name.rpartition("_")
+    return last if stem and last in UNIT_WORDS else ""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text lists every fault and how to mend it.
+
+    Attributes
+    ----------
+    problems : tuple[str, ...]
+        One line each: where, what is wrong, what to do.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class RuleDefaults(msgspec.Struct, frozen=True):
+    """What this floor must know of an alarm rule: see `edge.alarms.Rule`.
+
+    Attributes
+    ----------
+    priority : Priority
+        Of its alerts, where the configuration names none.
+    settings, limits : Mapping
+        Its settings and the span each may lie in.
+    where : str
+        The file the defaults live in, relative to the repository.
+    source : str
+        What the defaults rest on.
+    """
+
+    priority: Priority
+    settings: Mapping[str, float]
+    limits: Mapping[str, tuple[float, float]]
+    where: str
+    source: str = ""
+
+
+class ReaderDefaults(msgspec.Struct, frozen=True):
+    """What this floor must know of a reader: see `edge.readers.Reader`."""
+
+    settings: type[msgspec.Struct]
+    where: str
+
+
+class PluginDefaults(msgspec.Struct, frozen=True):
+    """Rules and readers by name; the command line builds it from what it finds."""
+
+    rules: Mapping[str, RuleDefaults] = {}
+    readers: Mapping[str, ReaderDefaults] = {}
+
+
+class Box(msgspec.Struct, frozen=True, kw_only=True):
+    """``[box]``: the computer next to the bed."""
+
+    name: Annotated[
+        str, Meta(min_length=1, max_length=64, description="What people call this box.")
+    ] = "homeward"
+    data_dir: Annotated[
+        Path,
+        Meta(
+            description="Folder of everything the box keeps. Default: $HOMEWARD_DATA_DIR, else "
+            "$STATE_DIRECTORY (set by systemd), else /var/lib/homeward for root and "
+            "~/.local/share/homeward for people."
+        ),
+    ]
+    socket: Annotated[
+        Path,
+        Meta(description="Local control socket. Default: control.sock in data_dir."),
+    ]
+
+
+class Patient(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[patients]]``: one person watched."""
+
+    id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            description="A pseudonym, never a name: it goes into every record. Letters, digits "
+            "and . _ - only, 64 at most.",
+        ),
+    ] = "patient-1"
+    birth_year: Annotated[int, Meta(ge=1900, le=2100, description="Year of birth.")] | None = None
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[sources]]``: one link to a sensor, and whose sensor it is.
+
+    Attributes
+    ----------
+    settings : msgspec.Struct
+        The reader's own options, an instance of `edge.readers.Reader.settings`; in the TOML
+        they stand in the same table.
+    """
+
+    reader: Annotated[str, Meta(description="Which file of edge/readers reads it.")]
+    name: Annotated[
+        str, Meta(min_length=1, max_length=64, description="Its name; default: the reader's.")
+    ]
+    patient: Annotated[str, Meta(description="Who wears it; default: the only patient.")]
+    settings: msgspec.Struct
+
+
+class Alarm(msgspec.Struct, frozen=True, kw_only=True):
+    """``[alarms.<rule>]``: one rule of edge/alarms.
+
+    Attributes
+    ----------
+    settings : Mapping[str, float]
+        All the rule's settings; in the TOML they stand in the same table.
+    """
+
+    enabled: Annotated[bool, Meta(description="Whether the rule watches at all.")] = True
+    priority: Annotated[Priority, Meta(description="How bad it is if nobody comes.")]
+    settings: Mapping[str, float]
+
+
+class Alerts(msgspec.Struct, frozen=True, kw_only=True):
+    """``[alerts]``: how findings become alerts (`edge.alerts.AlertSettings`)."""
+
+    # 120 s is the longest anything may stay unsaid (hazard H7): it can only be made shorter.
+    reraise_s: Annotated[
+        float,
+        Meta(ge=15.0, le=120.0, description="An unanswered alert sounds anew after this long."),
+    ] = 120.0
+    clear_s: Annotated[
+        float,
+        Meta(ge=0.0, le=60.0, description="A condition absent for this long is over."),
+    ] = 10.0
+    unsure_s: Annotated[
+        float,
+        Meta(ge=5.0, le=120.0, description="Say so when nothing could be told for this long."),
+    ] = 30.0
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """``[model]``: the anomaly model."""
+
+    enabled: Annotated[
+        bool, Meta(description="Score windows with the model; the limit alarms never need it.")
+    ] = True
+    bundle: Annotated[
+        Path | None, Meta(description="Folder of the model; empty: the one shipped.")
+    ] = None
+
+
+class Summaries(msgspec.Struct, frozen=True, kw_only=True):
+    """``[summaries]``: what each period looked like."""
+
+    period_s: Annotated[
+        float, Meta(ge=10.0, le=3600.0, description="Length of one summary's period.")
+    ] = 60.0
+
+
+class Ring(msgspec.Struct, frozen=True, kw_only=True):
+    """``[ring]``: raw samples kept in memory."""
+
+    capacity_s: Annotated[
+        float, Meta(ge=60.0, le=900.0, description="How much of every signal is kept in memory.")
+    ] = 120.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is set, complete: defaults filled in, checked.
+
+    Attributes
+    ----------
+    alarms : Mapping[str, Alarm]
+        Every rule that was found, by name, the disabled ones too.
+    origins : Mapping[str, str]
+        Key as `edge.config.effective` prints it -> ``file:line`` or ``command line``; a key
+        that is absent has its default.
+    """
+
+    box: Box
+    patients: tuple[Patient, ...] = (Patient(),)
+    sources: tuple[Source, ...] = ()
+    alarms: Mapping[str, Alarm] = {}
+    alerts: Alerts = Alerts()
+    model: Model = Model()
+    summaries: Summaries = Summaries()
+    ring: Ring = Ring()
+    origins: Mapping[str, str] = {}
+
+
+TABLES: Mapping[str, type[msgspec.Struct]] = {
+    "box": Box,
+    "alerts": Alerts,
+    "model": Model,
+    "summaries": Summaries,
+    "ring": Ring,
+}
+"""The tables that hold nothing but their own struct's fields."""

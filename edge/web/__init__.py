@@ -1,0 +1,5 @@
+"""The page on the box: its floor, which comes with a later version.
+
+Its place stands already because its limits do: import contracts in ``pyproject.toml`` keep raw
+data out of its reach before the first line of it is written.
+"""
