@@ -21,6 +21,8 @@ SLOW_FS_HZ: Final = 2.0
 """Below this rate samples are kept one by one with their times: a thermometer has no waveform."""
 CURRENT_S: Final = (2.0, 60.0)
 """A value that comes one by one covers one and a half of its own intervals, within these."""
+LATE_S: Final = 2.0
+"""A second without ECG is judged by the quality of one at most this old."""
 BEATS: Final = "rr_ms"
 QUALITY: Final = "ecg_quality_au"
 """The ECG's quality, second by second."""
@@ -233,6 +235,9 @@ class Bedside:
         found = signals.get(QUALITY)
         if found is None or found.times_s is None:
             return 0.0
+        if length_s <= 1.0:
+            # One late packet must not blank a second: its neighbour stands for it.
+            return float(found.values[-1]) if end_s - found.times_s[-1] <= LATE_S else 0.0
         low = int(np.searchsorted(found.times_s, end_s - length_s))
         inside: Iterable[float] = found.values[low:].tolist()
-        return sum(inside) / max(1.0, length_s)
+        return sum(inside) / length_s

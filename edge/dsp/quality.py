@@ -1,0 +1,198 @@
+"""Is this ECG usable, second by second; and has a value stopped changing.
+
+A quality of 0.3 is where rules of the patient abstain: below it neither a beat nor the absence of
+one is believed. So the index must tell a line that is dead from a heart that stands still. A dead
+line repeats one value exactly, sits on a rail, or moves less than an amplifier's own noise. In
+asystole the line still carries wander and the noise of the input: small noise lowers nothing,
+because noise is judged against a swing of at least a millivolt.
+
+What is looked at in each block, the worst one counting:
+
+* samples missing,
+* neighbouring samples exactly alike, and a swing below 12 uV over two blocks,
+* samples at the block's own highest or lowest value (clipping, rails),
+* a swing above 10 to 20 mV, which no heart makes,
+* a jump of the mean from one block to the next,
+* broad-band noise: the median size of the second difference against the swing. The median passes
+  over the QRS complexes, which are short; of three lags the lowest counts: two of them do not see
+  the mains of 50 and of 60 Hz, which a beat detector does not mind either.
+
+It does not see noise that looks like beats (electrode motion, 1 - 10 Hz): such noise has the
+spectrum of ventricular tachycardia, and calling that unusable would silence its alarm.
+
+Source: the ingredients are those of Clifton 2012, doi:10.1088/0967-3334/33/9/1419, and of the
+CinC 2011 entries; their limits were set on MIT-BIH DS1, see `tests/edge/dsp/test_quality.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf, nan
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.records import FloatArray, Samples
+
+ECG_USABLE = 0.3
+"""Quality below which rules about the patient's ECG abstain."""
+ALIKE_SPAN = (0.7, 1.0)
+SWING_SPAN_MV = (0.003, 0.012)
+"""True asystole with a swing of 20 uV exists (CinC 2015, a385l): the line below it is dead."""
+GREAT_SPAN_MV = (10.0, 20.0)
+CLIP_SPAN = (0.1, 0.4)
+CLIP_LEAST_MV = 0.2
+"""A smaller swing has so few steps of the converter that its extremes repeat by themselves."""
+JUMP_SPAN_MV = (0.8, 2.5)
+NOISE_SPAN = (0.035, 0.105)
+NOISE_LEAST_MV = 1.0
+NOISE_LAGS_S = (0.010, 1 / 50, 1 / 60)
+NOISE_FS_HZ = 180.0
+"""The median needs no more second differences than this each second."""
+N_SMOOTHED = 5
+
+_WHITE = 0.6745 * 6.0**0.5
+"""Median of the absolute second difference of white noise, against its standard deviation."""
+
+_Block: TypeAlias = FloatArray | NDArray[np.float64]
+
+
+class EcgQuality:
+    """Signal quality of one ECG lead.
+
+    Parameters
+    ----------
+    fs_hz : float
+        Sampling rate, from 100 Hz.
+    """
+
+    def __init__(self, fs_hz: float) -> None:
+        self._lags = tuple(max(1, round(lag_s * fs_hz)) for lag_s in NOISE_LAGS_S)
+        self._least = max(2, 4 * self._lags[0])
+        self._scores: deque[float] = deque(maxlen=N_SMOOTHED)
+        # Lowest and highest value of the two blocks before, and how much each swung.
+        self._before: tuple[tuple[float, float], ...] = ()
+        self._step = max(1, round(fs_hz / NOISE_FS_HZ))
+        self._mean_mv = nan
+
+    def push(self, block: _Block) -> float:
+        """Return the quality after `block`, 0 (useless) to 1 (clean).
+
+        The mean of the last five blocks, or of the last two where that is lower: trust is lost
+        in two seconds and won back in five.
+
+        Parameters
+        ----------
+        block : FloatArray
+            Shape (n,), mV, one second; NaN where samples are missing. Empty or all NaN: nothing
+            came.
+        """
+        scores = self._scores
+        scores.append(self._score(block))
+        n = len(scores)
+        return min(sum(scores) / n, 0.5 * (scores[-1] + scores[max(n - 2, 0)]))
+
+    def restart(self) -> None:
+        """Forget the past: another electrode, another sensor."""
+        self._scores.clear()
+        self._forget_level()
+
+    def _forget_level(self) -> None:
+        self._before = ()
+        self._mean_mv = nan
+
+    def _score(self, block: _Block) -> float:
+        n_all = block.size
+        known = np.isfinite(block)
+        n = int(np.count_nonzero(known))
+        if n < self._least or 2 * n <= n_all:
+            self._forget_level()
+            return 0.0
+        x = block if n == n_all else block[known]
+        low, high = float(np.minimum.reduce(x)), float(np.maximum.reduce(x))
+        mean_mv = float(np.add.reduce(x)) / n
+        jump_mv = abs(mean_mv - self._mean_mv)
+        self._mean_mv = mean_mv
+        swing_mv = most_mv = high - low
+        for low_before, high_before in self._before:
+            most_mv = max(most_mv, high_before - low_before)
+        if self._before:
+            swing_mv = max(high, self._before[-1][1]) - min(low, self._before[-1][0])
+        self._before = (*self._before[-1:], (low, high))
+        alike = int(np.count_nonzero(x[1:] == x[:-1])) / (n - 1)
+        score = min(
+            2.0 * n / n_all - 1.0,
+            _falling(alike, ALIKE_SPAN),
+            1.0 - _falling(swing_mv, SWING_SPAN_MV),
+            _falling(high - low, GREAT_SPAN_MV),
+            _falling(jump_mv, JUMP_SPAN_MV),
+        )
+        if high - low > CLIP_LEAST_MV and 2.0 * alike > CLIP_SPAN[0]:  # a rail makes runs
+            ends = max(int(np.count_nonzero(x == low)), int(np.count_nonzero(x == high)))
+            score = min(score, _falling(ends / n, CLIP_SPAN))
+        if score == 0.0:
+            return score
+        # A slow heart may leave a second without a beat: the swing is the most of three blocks.
+        return min(score, self._noise(x, max(most_mv, NOISE_LEAST_MV)))
+
+    def _noise(self, x: _Block, swing_mv: float) -> float:
+        """Return 1 with little broad-band noise, 0 with noise as large as the beats."""
+        ratio, step = inf, self._step
+        for lag in self._lags:
+            if x.size <= 2 * lag:
+                break
+            size = x[2 * lag :: step] + x[: -2 * lag : step] - 2.0 * x[lag:-lag:step]
+            np.abs(size, out=size)
+            middle = size.size // 2
+            size.partition(middle)
+            ratio = min(ratio, float(size[middle]) / (_WHITE * swing_mv))
+            if ratio <= NOISE_SPAN[0]:
+                break
+        return _falling(ratio, NOISE_SPAN)
+
+
+def _falling(value: float, span: tuple[float, float]) -> float:
+    """Return 1 up to the span's begin, 0 from its end, a straight line between; NaN gives 1."""
+    if not value > span[0]:
+        return 1.0
+    return max(0.0, (span[1] - value) / (span[1] - span[0]))
+
+
+class Frozen:
+    """How long one signal has repeated exactly the same value.
+
+    A living signal has noise; a sensor that hangs, or a gateway that repeats the last value, has
+    none. NaN is not a value: it neither ends the repetition nor counts for it.
+    """
+
+    def __init__(self) -> None:
+        self._value = nan
+        self._since_s = nan
+        self._seen_s = nan
+
+    def push(self, samples: Samples) -> float:
+        """Return the time from the first to the last of the latest values that are all alike, s.
+
+        NaN before the first value.
+        """
+        values = samples.values
+        changes = np.flatnonzero(np.isfinite(values))
+        if not changes.size:
+            return self._seen_s - self._since_s
+        known = values[changes]
+        last = float(known[-1])
+        differs = np.flatnonzero(known != last)
+        if differs.size:
+            self._since_s = _time_s(samples, int(changes[differs[-1] + 1]))
+        elif last != self._value:
+            self._since_s = _time_s(samples, int(changes[0]))
+        self._value = last
+        self._seen_s = _time_s(samples, int(changes[-1]))
+        return self._seen_s - self._since_s
+
+
+def _time_s(samples: Samples, i: int) -> float:
+    if samples.times_s is not None:
+        return float(samples.times_s[i])
+    return samples.start_s + (i / samples.fs_hz if samples.fs_hz > 0.0 else 0.0)
