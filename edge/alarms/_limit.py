@@ -1,0 +1,72 @@
+"""One number against one limit, with a delay (part of the rules, not one of them)."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from edge.alarms import Step
+from edge.alarms._lasting import Lasting, met, unmet
+from edge.records import Features, Finding, Score
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """Which number a limit rule watches, and how a carer reads it.
+
+    Attributes
+    ----------
+    rule : str
+        Name of the rule.
+    feature : str
+        Name of the number in `Features.values`.
+    word, unit : str
+        What it is called, and its unit as people write it: ``SpO2``, ``%``.
+    limit : str
+        Name of the setting that holds the limit.
+    """
+
+    rule: str
+    feature: str
+    word: str
+    unit: str
+    limit: str
+
+
+def below(watched: Watched) -> Step:
+    """Return a step that finds the number strictly below its limit for ``delay_s`` or longer."""
+    return _step(watched, operator.lt, f"{watched.word} not below its limit")
+
+
+def above(watched: Watched) -> Step:
+    """Return a step that finds the number strictly above its limit for ``delay_s`` or longer."""
+    return _step(watched, operator.gt, f"{watched.word} not above its limit")
+
+
+def _step(watched: Watched, beyond: Callable[[float, float], bool], fine: str) -> Step:
+    rule, feature, limit_name = watched.rule, watched.feature, watched.limit
+    blind = f"no {watched.word} reading"
+
+    def step(
+        state: Lasting, seen: Features, _score: Score | None, settings: Mapping[str, float]
+    ) -> tuple[Lasting, Finding]:
+        at_s = seen.end_s
+        value = seen.values.get(feature, math.nan)
+        limit = settings[limit_name]
+        if beyond(value, limit):
+            state, lasted_s, present = met(state, at_s, settings["delay_s"], settings["hold_s"])
+            reason = (
+                f"{watched.word} {round(value, 1):g} {watched.unit} for {lasted_s:.0f} s, "
+                f"limit {limit:g} {watched.unit}"
+            )
+            evidence = {feature: value, limit_name: limit, "lasted_s": lasted_s}
+            return state, Finding(seen.patient, rule, at_s, present, reason, evidence)
+        if math.isnan(value):
+            return state, Finding(seen.patient, rule, at_s, None, blind)
+        if state is not None:
+            state = unmet(state, at_s, settings["hold_s"])
+        return state, Finding(seen.patient, rule, at_s, False, fine)  # noqa: FBT003
+
+    return step

@@ -1,0 +1,74 @@
+"""A sensor that says itself that it is not on the body.
+
+Present when ``lead_off_flag`` is 1, or ``contact_flag`` is 0, for ``delay_s`` or longer
+(``>=``). Each flag is counted on its own; one that was off and cannot be read any more keeps
+the rule from saying False.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from edge.alarms import Rule
+from edge.alarms._cadence import SECOND_S
+from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S, Lasting, met, unmet
+from edge.records import Features, Finding, Kind, Priority, Score
+
+NAME = "lead_off"
+
+FLAGS = (("lead_off_flag", 1.0, "ECG lead off"), ("contact_flag", 0.0, "sensor without contact"))
+"""Name of the flag, the value that means off, and what a carer reads."""
+
+State: TypeAlias = tuple[Lasting, ...]
+"""One count a flag, in the order of `FLAGS`."""
+
+
+def step(
+    state: State, seen: Features, _score: Score | None, settings: Mapping[str, float]
+) -> tuple[State, Finding]:
+    """Count how long each flag has said off; see the module."""
+    at_s = seen.end_s
+    get = seen.values.get
+    told = False
+    unsure = False
+    present = False
+    counts: list[Lasting] = []
+    off: list[str] = []
+    evidence: dict[str, float] = {}
+    for (name, off_value, words), before in zip(FLAGS, state, strict=True):
+        count = before
+        value = get(name, math.nan)
+        if value == off_value:
+            count, lasted_s, lasted = met(before, at_s, settings["delay_s"], settings["hold_s"])
+            present = present or lasted
+            off.append(f"{words} for {lasted_s:.0f} s")
+            evidence[name] = value
+        elif math.isnan(value):
+            unsure = unsure or before is not None
+        else:
+            told = True
+            count = unmet(before, at_s, settings["hold_s"])
+        counts.append(count)
+    if off:
+        found = present if present or not unsure else None
+        return tuple(counts), Finding(seen.patient, NAME, at_s, found, ", ".join(off), evidence)
+    if unsure or not told:
+        return tuple(counts), Finding(seen.patient, NAME, at_s, None, "no sensor tells")
+    return tuple(counts), Finding(seen.patient, NAME, at_s, False, "sensors on")  # noqa: FBT003
+
+
+RULE = Rule(
+    name=NAME,
+    kind=Kind.TECHNICAL,
+    priority=Priority.MEDIUM,
+    latching=False,
+    every_s=SECOND_S,
+    needs=("lead_off_flag", "contact_flag"),
+    settings={"delay_s": 3.0, "hold_s": HOLD_S},
+    limits={"delay_s": DELAY_LIMITS_S, "hold_s": HOLD_LIMITS_S},
+    start=(None, None),
+    step=step,
+    source="clinical.md 6.3: sensor off, medium technical; 10 s target A2 leaves room for 3 s",
+)

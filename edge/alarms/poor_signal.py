@@ -1,0 +1,53 @@
+"""An ECG too poor to be read, for longer than a movement takes.
+
+Present when ``ecg_quality`` is strictly below ``quality_au`` for ``delay_s`` or longer. While a
+lead is known to be off the quality says nothing of its own and the rule says None: `lead_off`
+speaks then, and one cause makes one alert.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from edge.alarms import Rule
+from edge.alarms._cadence import SECOND_S
+from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S, Lasting, met, unmet
+from edge.records import Features, Finding, Kind, Priority, Score
+
+NAME = "poor_signal"
+
+
+def step(
+    state: Lasting, seen: Features, _score: Score | None, settings: Mapping[str, float]
+) -> tuple[Lasting, Finding]:
+    """Count how long the ECG has been too poor; see the module."""
+    at_s = seen.end_s
+    quality = seen.values.get("ecg_quality", math.nan)
+    if math.isnan(quality):
+        return state, Finding(seen.patient, NAME, at_s, None, "no ECG")
+    if seen.values.get("lead_off_flag", math.nan) == 1.0:
+        return state, Finding(seen.patient, NAME, at_s, None, "ECG lead off")
+    limit = settings["quality_au"]
+    if quality >= limit:
+        state = unmet(state, at_s, settings["hold_s"])
+        return state, Finding(seen.patient, NAME, at_s, False, "ECG readable")  # noqa: FBT003
+    state, lasted_s, present = met(state, at_s, settings["delay_s"], settings["hold_s"])
+    reason = f"ECG too poor to read for {lasted_s:.0f} s: quality {quality:.2f}, limit {limit:g}"
+    evidence = {"ecg_quality": quality, "quality_au": limit, "lasted_s": lasted_s}
+    return state, Finding(seen.patient, NAME, at_s, present, reason, evidence)
+
+
+RULE = Rule(
+    name=NAME,
+    kind=Kind.TECHNICAL,
+    priority=Priority.LOW,
+    latching=False,
+    every_s=SECOND_S,
+    needs=("ecg_mv",),
+    settings={"quality_au": 0.3, "delay_s": 15.0, "hold_s": HOLD_S},
+    limits={"quality_au": (0.0, 1.0), "delay_s": DELAY_LIMITS_S, "hold_s": HOLD_LIMITS_S},
+    start=None,
+    step=step,
+    source="clinical.md 6.3: artefact held at most 30 s, then a technical alarm; H8",
+)

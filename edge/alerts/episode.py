@@ -1,0 +1,209 @@
+"""The life of one alert: what a finding, an answer or the mere passing of time makes of it.
+
+`edge.alerts` keeps the standing ones and tells the story; here is one of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import msgspec
+
+from edge.records import Alert, AlertState, Finding, Kind
+
+_THERE = -1.0
+
+
+class AlertSettings(msgspec.Struct, frozen=True):
+    """Times of the engine.
+
+    Attributes
+    ----------
+    reraise_s : float
+        An alert nobody has answered is raised again after this time. 120 s: the longest an
+        alarm may be paused (hazard H7) is also the longest it may go without being said again.
+    clear_s : float
+        A condition is over once it was seen absent for this long; flapping is one episode.
+        10 s: a value older than that is blanked (hazard H2).
+    unsure_s : float
+        When the data have been unable to tell for this long the reason says so. 30 s: the
+        longest hold of an artefact (clinical.md 6.3).
+
+    Raises
+    ------
+    ValueError
+        A time is not finite, is negative, or ``reraise_s`` or ``unsure_s`` is zero.
+    """
+
+    reraise_s: float = 120.0
+    clear_s: float = 10.0
+    unsure_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("reraise_s", "clear_s", "unsure_s"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0.0 or (value == 0.0 and name != "clear_s"):
+                raise ValueError(f"alerts: {name} is {value!r}; give a number of seconds above 0")
+
+
+class Episode(msgspec.Struct):
+    """One standing alert and what decides about its next state.
+
+    Attributes
+    ----------
+    alert : Alert
+        Its last record; `said_s` is when that was made and `said_unsure` whether it says that
+        the data cannot tell.
+    told_s, present : float, bool | None
+        When the last finding came and what it said.
+    reason, evidence : str, dict[str, float]
+        Of the last finding that said True.
+    named : dict[str, float]
+        Names in the evidence -> how long they were seen to be gone; -1 when they are there.
+    over_for_s : float
+        How long the condition was seen to be absent.
+    unsure_since_s, blind : float | None, str
+        Since when the data cannot tell, and the rule's reason for it.
+    """
+
+    alert: Alert
+    said_s: float
+    told_s: float
+    present: bool | None
+    reason: str
+    evidence: dict[str, float]
+    named: dict[str, float]
+    said_unsure: bool = False
+    over_for_s: float = 0.0
+    unsure_since_s: float | None = None
+    blind: str = ""
+
+
+def begin(alert: Alert, finding: Finding, now_s: float) -> Episode:
+    """Return the episode that begins with `alert`, just raised."""
+    return Episode(
+        alert=alert,
+        said_s=now_s,
+        told_s=now_s,
+        present=True,
+        reason=finding.reason,
+        evidence=plain(finding.evidence),
+        named=dict.fromkeys(finding.evidence, _THERE),
+    )
+
+
+def follow(
+    episode: Episode, finding: Finding, now_s: float, settings: AlertSettings, *, latching: bool
+) -> Alert | None:
+    """Take one finding about the alert; return its new record where there is one."""
+    if finding.present is None:
+        said = _cannot_tell(episode, finding, now_s, settings)
+    elif finding.present:
+        said = _still_there(episode, finding, now_s, settings)
+    else:
+        said = _not_there(episode, now_s, settings, latching=latching)
+    episode.present = finding.present
+    episode.told_s = now_s
+    return said
+
+
+def repeat(episode: Episode, now_s: float, settings: AlertSettings) -> Alert | None:
+    """Say an alert again that nobody has answered for ``reraise_s``."""
+    state = episode.alert.state
+    # A boot clock that went back: the box was started again, and nobody has heard it since.
+    waits = 0.0 <= now_s - episode.said_s < settings.reraise_s
+    if waits or state is AlertState.ACKNOWLEDGED:
+        return None
+    return say(
+        episode, state if state is AlertState.LATCHED else AlertState.ACTIVE, now_s, settings
+    )
+
+
+def say(episode: Episode, state: AlertState, now_s: float, settings: AlertSettings) -> Alert:
+    """Make and return the next record of an alert, with the newest reason."""
+    reason = episode.reason
+    since_s = episode.unsure_since_s
+    unsure = since_s is not None and now_s - since_s >= settings.unsure_s
+    if state is AlertState.LATCHED:
+        reason = f"over, nobody has answered yet: {reason}"
+    elif since_s is not None and unsure:
+        reason = f"{reason}; cannot tell for {now_s - since_s:.0f} s: {episode.blind}"
+    episode.said_s = now_s
+    episode.said_unsure = unsure
+    episode.alert = msgspec.structs.replace(
+        episode.alert, state=state, at_s=now_s, reason=reason, evidence=dict(episode.evidence)
+    )
+    return episode.alert
+
+
+def plain(evidence: Mapping[str, float]) -> dict[str, float]:
+    """Return a copy in plain floats: a number of numpy could not be kept in the state."""
+    return {name: float(value) for name, value in evidence.items()}
+
+
+def _still_there(
+    episode: Episode, finding: Finding, now_s: float, settings: AlertSettings
+) -> Alert | None:
+    more, fewer = _compare_names(episode, finding, now_s, settings)
+    alert = episode.alert
+    episode.over_for_s = 0.0
+    episode.unsure_since_s = None
+    quiet = alert.state is AlertState.ACKNOWLEDGED
+    if more and quiet and alert.kind is Kind.TECHNICAL:
+        # Another fault: what was answered ends here, with its own reason, and the next begins.
+        return say(episode, AlertState.ENDED, now_s, settings)
+    episode.reason = finding.reason
+    episode.evidence = plain(finding.evidence)
+    if more or fewer or episode.said_unsure or alert.state is AlertState.LATCHED:
+        return say(episode, alert.state if quiet else AlertState.ACTIVE, now_s, settings)
+    return None
+
+
+def _compare_names(
+    episode: Episode, finding: Finding, now_s: float, settings: AlertSettings
+) -> tuple[bool, bool]:
+    """Return whether the evidence has names that are new, and lost some for good."""
+    named = episode.named
+    # Only time between two findings that said True counts: nothing is gone unseen.
+    passed_s = max(0.0, now_s - episode.told_s) if episode.present else 0.0
+    more = any(name not in named for name in finding.evidence)
+    fewer = False
+    for name, gone_for_s in list(named.items()):
+        if name in finding.evidence:
+            continue
+        named[name] = 0.0 if gone_for_s == _THERE else gone_for_s + passed_s
+        if named[name] >= settings.clear_s:
+            del named[name]
+            fewer = True
+    named.update(dict.fromkeys(finding.evidence, _THERE))
+    return more, fewer
+
+
+def _not_there(
+    episode: Episode, now_s: float, settings: AlertSettings, *, latching: bool
+) -> Alert | None:
+    episode.unsure_since_s = None
+    if episode.present is False:
+        # A boot clock that went back does not tell how long it was.
+        episode.over_for_s += max(0.0, now_s - episode.told_s)
+    alert = episode.alert
+    if episode.over_for_s < settings.clear_s or alert.state is AlertState.LATCHED:
+        return None
+    unseen = latching and not alert.answered_by
+    return say(episode, AlertState.LATCHED if unseen else AlertState.ENDED, now_s, settings)
+
+
+def _cannot_tell(
+    episode: Episode, finding: Finding, now_s: float, settings: AlertSettings
+) -> Alert | None:
+    since_s = episode.unsure_since_s
+    if since_s is None or now_s < since_s:
+        since_s = episode.unsure_since_s = now_s
+    episode.blind = finding.reason
+    state = episode.alert.state
+    unsure = now_s - since_s >= settings.unsure_s
+    if not unsure or episode.said_unsure or state is AlertState.LATCHED:
+        return None
+    quiet = state is AlertState.ACKNOWLEDGED
+    return say(episode, state if quiet else AlertState.ACTIVE, now_s, settings)
