@@ -1,0 +1,335 @@
+"""``homeward replay``: the monitor over a recording, record for record as it would have been."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import msgspec
+import typer
+
+from edge.assemble import assemble, open_scorer, settings_of
+from edge.cli import DONE, FOUND
+from edge.cli._annotations import write_annotations
+from edge.cli._screen import say
+from edge.cli._shared import (
+    AsJson,
+    CommandError,
+    ConfigFile,
+    DataDir,
+    load_config,
+    parse_span,
+    print_json,
+)
+from edge.config import Config
+from edge.packetlog import PacketLogWriter
+from edge.pipeline import TICK_S, WINDOW_LAG_S, Pipeline
+from edge.readers.replay import ALL, ReplayReport, ReplaySettings, packets
+from edge.records import Alert, AlertState, Beat, Features, Gap, Packet, Record, encode_record
+
+RUN_ID = "replay"
+END = "box:end"
+"""Stream of the one packet that says where a recording ended; the pipeline passes it over."""
+OnRecord: TypeAlias = Callable[[Record], None]
+OnTime: TypeAlias = Callable[[float], None]
+
+
+class Replayed(msgspec.Struct, tag="replay", tag_field="record"):
+    """What a replay was: the last line of ``--json``.
+
+    Attributes
+    ----------
+    duration_s : float
+        Length of the span that was replayed.
+    alerts : int
+        Alerts raised.
+    broken : int
+        Packets dropped because they broke their format, and blocks lost from a packet log.
+    cpu_s, speed_x : float
+        Processor time spent, and how many times faster than the recording that is.
+    records_sha256 : str
+        Over all lines of records: two replays that agree in it agree in everything.
+    """
+
+    recording: str
+    duration_s: float = 0.0
+    beats: int = 0
+    windows: int = 0
+    alerts: int = 0
+    gaps: int = 0
+    broken: int = 0
+    cpu_s: float = 0.0
+    speed_x: float = 0.0
+    records_sha256: str = ""
+
+
+def _parse_chunk(text: str) -> int:
+    if text == "all":
+        return ALL
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is neither a number of samples nor all")
+
+
+def command(  # noqa: PLR0913  # each is an option of the command
+    recording: Annotated[str, typer.Argument(help="WFDB record, EDF or EDF+, CSV or packet log.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    *,
+    chunk: Annotated[
+        str, typer.Option(metavar="N|all", help="Samples in a packet; 0: one second's worth.")
+    ] = "0",
+    speed: Annotated[
+        float, typer.Option(metavar="N", min=0.0, help="1: real time; 0: as fast as it goes.")
+    ] = 0.0,
+    from_s: Annotated[
+        float | None, typer.Option("--from", metavar="SPAN", parser=parse_span, help="Begin at.")
+    ] = None,
+    to_s: Annotated[
+        float | None, typer.Option("--to", metavar="SPAN", parser=parse_span, help="End at.")
+    ] = None,
+    fs_hz: Annotated[
+        float | None, typer.Option("--fs", metavar="HZ", help="Rate of a CSV without times.")
+    ] = None,
+    signals: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--signal",
+            metavar="CHANNEL=SIGNAL[:LEAD]",
+            help="What a channel is, e.g. 'V=ecg_mv:V5'; '-' leaves it out, 'time_s' is the time.",
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write beats and episodes for WFDB tools.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the packets in a new packet log.")
+    ] = None,
+    json: AsJson = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Print the summary only.")] = False,
+) -> int:
+    """Run the monitor over a recording and print what it would have recorded.
+
+    The recording is turned into packets and takes the same way as a live sensor. The same
+    recording, settings and model give the same records, however it is cut into packets.
+    Ends with exit code 3 when there were alerts.
+    """
+    settings = _settings(
+        path=recording,
+        chunk=_parse_chunk(chunk),
+        speed=speed,
+        from_s=from_s or 0.0,
+        to_s=to_s,
+        fs_hz=fs_hz,
+        signals=_chosen(signals or []),
+    )
+    chosen = load_config(config, data_dir)
+    if log is not None and log.exists():
+        raise CommandError(f"{log} is there already; name a new file for the packet log")
+    report = ReplayReport()
+    began_s = time.process_time()
+    stream = packets(settings, report)
+    if annotations is not None and report.fs_hz is None:
+        raise CommandError("--annotations needs a recording; a packet log has no one sampling rate")
+    first = next(stream, None)
+    if first is None:
+        raise CommandError(f"{recording} holds no packets in this span; choose another")
+    told = Replayed(report.name)
+    tally = _Tally(told, _printer(json=json, summary=summary))
+    pipeline = open_pipeline(chosen, RUN_ID, first.arrived_s)
+    end_s = None if report.duration_s is None else settings.from_s + report.duration_s
+    with contextlib.ExitStack() as stack:
+        source: Iterable[Packet] = _chain(first, stream)
+        if log is not None:
+            source = _logged(source, stack.enter_context(PacketLogWriter(log)), end_s)
+        on_time = _progress(stack, first.arrived_s, end_s, json=json)
+        last_s = replay_packets(source, pipeline, tally, end_s=end_s, speed=speed, on_time=on_time)
+    told.duration_s = last_s - first.arrived_s
+    told.cpu_s = round(time.process_time() - began_s, 3)
+    told.speed_x = round(told.duration_s / max(told.cpu_s, 1e-3), 1)
+    told.broken = report.log.n_bad_blocks + sum(s.n_broken for s in pipeline.live().sources)
+    told.records_sha256 = tally.digest.hexdigest()
+    for message in (*report.messages, *report.log.messages):
+        typer.echo(f"homeward: {message}", err=True)
+    if annotations is not None and report.fs_hz is not None:
+        beats = sorted({round(at_s * report.fs_hz) for at_s in tally.beats_s})
+        file = write_annotations(annotations, report.name, report.fs_hz, beats, tally.episodes)
+        typer.echo(f"homeward: annotations are in {file}", err=True)
+    if json or summary:
+        print_json(told)
+    else:
+        typer.echo(_farewell(told))
+    return FOUND if told.alerts else DONE
+
+
+def open_pipeline(config: Config, run_id: str, start_s: float) -> Pipeline:
+    """Return the monitor as it is configured, its first tick at or after `start_s`."""
+    scorer = open_scorer(config.model.bundle) if config.model.enabled else None
+    return assemble(settings_of(config), run_id, scorer=scorer, start_s=math.floor(start_s))
+
+
+def replay_packets(
+    source: Iterable[Packet],
+    pipeline: Pipeline,
+    on_record: OnRecord,
+    *,
+    end_s: float | None = None,
+    speed: float = 0.0,
+    on_time: OnTime | None = None,
+) -> float:
+    """Run the packets through the pipeline; return the time at which they ended.
+
+    Parameters
+    ----------
+    source : Iterable[Packet]
+        In the order of their arrival.
+    pipeline : Pipeline
+        Fresh, its first tick not after the first packet.
+    on_record : OnRecord
+        Is called for every record, in their order.
+    end_s : float | None
+        Where the recording ends; None: with its last packet. The pipeline is run on until its
+        last beats and windows have settled.
+    speed : float
+        1 keeps real time; 0 does not wait.
+    on_time : OnTime | None
+        Is told how far it is, once a step.
+    """
+    # Without a wait whole seconds are as good as ticks: the pipeline runs each tick by itself.
+    step_s = TICK_S if speed else 1.0
+    begun_s = time.monotonic()
+    now_s: float | None = None
+    first_s = last_s = 0.0
+    waiting: list[Packet] = []
+
+    def live(to_s: float) -> None:
+        if speed:
+            time.sleep(max(0.0, begun_s + (to_s - first_s) / speed - time.monotonic()))
+        for record in pipeline.advance(waiting, to_s).records:
+            on_record(record)
+        waiting.clear()
+        if on_time is not None:
+            on_time(to_s)
+
+    for packet in source:
+        if now_s is None:
+            first_s = now_s = math.floor(packet.arrived_s)
+        while packet.arrived_s > now_s:
+            live(now_s)
+            now_s += step_s
+        last_s = max(last_s, packet.arrived_s)
+        waiting.append(packet)
+    stop_s = last_s if end_s is None else end_s
+    settled_s = math.ceil(stop_s + WINDOW_LAG_S)
+    now_s = math.floor(stop_s) if now_s is None else now_s
+    while now_s <= settled_s:
+        live(now_s)
+        now_s += step_s
+    return stop_s
+
+
+class _Tally:
+    """Counts the records and passes them on."""
+
+    def __init__(self, told: Replayed, show: OnRecord) -> None:
+        self._told = told
+        self._show = show
+        self.digest = hashlib.sha256()
+        self.beats_s: list[float] = []
+        self.episodes: list[tuple[float, str]] = []
+
+    def __call__(self, record: Record) -> None:
+        self.digest.update(encode_record(record) + b"\n")
+        if isinstance(record, Beat):
+            self._told.beats += 1
+            if record.sample_idx >= 0:
+                self.beats_s.append(record.at_s)
+        elif isinstance(record, Features):
+            self._told.windows += 1
+        elif isinstance(record, Gap):
+            self._told.gaps += 1
+        elif isinstance(record, Alert):
+            self._count_alert(record)
+        self._show(record)
+
+    def _count_alert(self, alert: Alert) -> None:
+        if alert.state is AlertState.RAISED:
+            self._told.alerts += 1
+            self.episodes.append((alert.since_s, f"({alert.rule} {alert.priority}"))
+        elif alert.state is AlertState.ENDED:
+            self.episodes.append((alert.at_s, f"{alert.rule})"))
+
+
+def _settings(**options: object) -> ReplaySettings:
+    try:
+        return msgspec.convert(options, ReplaySettings)
+    except ValueError as error:
+        raise CommandError(f"this cannot be replayed: {error}") from error
+
+
+def _chosen(pairs: list[str]) -> dict[str, str]:
+    chosen = {}
+    for pair in pairs:
+        channel, equals, signal = pair.rpartition("=")
+        if not equals or not channel:
+            raise CommandError(f"--signal {pair!r} is not CHANNEL=SIGNAL, e.g. 'V=ecg_mv:V5'")
+        chosen[channel] = signal
+    return chosen
+
+
+def _chain(first: Packet, rest: Iterator[Packet]) -> Iterator[Packet]:
+    yield first
+    yield from rest
+
+
+def _logged(
+    source: Iterable[Packet], writer: PacketLogWriter, end_s: float | None
+) -> Iterator[Packet]:
+    for packet in source:
+        writer.append(packet)
+        yield packet
+    if end_s is not None:
+        # The last packet's samples reach beyond its arrival; the log must end where they do.
+        writer.append(Packet("box", END, end_s, b""))
+
+
+def _printer(*, json: bool, summary: bool) -> OnRecord:
+    def print_line(record: Record) -> None:
+        sys.stdout.write(encode_record(record).decode() + "\n")
+
+    def print_alert(record: Record) -> None:
+        if isinstance(record, Alert):
+            typer.echo(f"{record.at_s:9.1f} s  {say(record)}")
+
+    if summary:
+        return lambda _record: None
+    return print_line if json else print_alert
+
+
+def _progress(
+    stack: contextlib.ExitStack, start_s: float, end_s: float | None, *, json: bool
+) -> OnTime | None:
+    """Return what moves a bar on the terminal, None where there is no one to see it."""
+    both_on_screen = sys.stdout.isatty() and json
+    if not sys.stderr.isatty() or end_s is None or both_on_screen:
+        return None
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
+    task = bar.add_task("replay", total=end_s - start_s)
+    return lambda now_s: bar.update(task, completed=now_s - start_s)
+
+
+def _farewell(told: Replayed) -> str:
+    return (
+        f"{told.recording}: {told.duration_s:.0f} s, {told.beats} beats, {told.windows} windows, "
+        f"{told.alerts} alerts, {told.gaps} gaps, {told.broken} broken packets; "
+        f"{told.cpu_s:.2f} s of processor time, {told.speed_x:.0f} times real time"
+    )
