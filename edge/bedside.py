@@ -21,8 +21,8 @@ SLOW_FS_HZ: Final = 2.0
 """Below this rate samples are kept one by one with their times: a thermometer has no waveform."""
 CURRENT_S: Final = (2.0, 60.0)
 """A value that comes one by one covers one and a half of its own intervals, within these."""
-LATE_S: Final = 2.0
-"""A second without ECG is judged by the quality of one at most this old."""
+LATE_S: Final = 3.0
+"""A second whose ECG is still on its way is judged by the quality of one at most this old."""
 BEATS: Final = "rr_ms"
 QUALITY: Final = "ecg_quality_au"
 """The ECG's quality, second by second."""
@@ -123,9 +123,8 @@ class Bedside:
                 # A beat without a known interval is still a beat.
                 self._values[BEATS].last_s = at_s
                 beats.append(self._beat(at_s, rr_ms, track.source, track.lead, idx))
-            if until_s - track.last_s <= 1.0:
-                # Stamped in the middle of its second, so that windows hold their own seconds only.
-                self._value_of(QUALITY).take(until_s - 0.5, self._ecg.quality)
+            for middle_s, quality in self._ecg.qualities:
+                self._value_of(QUALITY).take(middle_s, quality)
         for values in self._values.values():
             values.note_second(until_s)
         return beats
@@ -217,8 +216,10 @@ class Bedside:
         frozen = {signal: track.frozen_s for signal, track in self._shown.items()}
         frozen.update((signal, values.frozen_s) for signal, values in self._values.items())
         quality = {}
-        if self._ecg is not None:
-            quality["ecg_mv"] = self._quality(signals, end_s, length_s)
+        if self._ecg is not None and QUALITY in signals:
+            assessed = self._quality(signals[QUALITY], end_s, length_s)
+            if assessed is not None:
+                quality["ecg_mv"] = assessed
         return Window(
             self.patient,
             end_s - length_s,
@@ -230,14 +231,16 @@ class Bedside:
             frozen,
         )
 
-    def _quality(self, signals: dict[str, Samples], end_s: float, length_s: float) -> float:
-        """Return the mean quality of the window's seconds; seconds without ECG count as 0."""
-        found = signals.get(QUALITY)
-        if found is None or found.times_s is None:
-            return 0.0
+    def _quality(self, found: Samples, end_s: float, length_s: float) -> float | None:
+        """Return the mean quality of the window's seconds; seconds without ECG count as 0.
+
+        None: no ECG came lately, so that there is nothing to assess.
+        """
+        if found.times_s is None:
+            return None
         if length_s <= 1.0:
             # One late packet must not blank a second: its neighbour stands for it.
-            return float(found.values[-1]) if end_s - found.times_s[-1] <= LATE_S else 0.0
+            return float(found.values[-1]) if end_s - found.times_s[-1] <= LATE_S else None
         low = int(np.searchsorted(found.times_s, end_s - length_s))
         inside: Iterable[float] = found.values[low:].tolist()
         return sum(inside) / length_s

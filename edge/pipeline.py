@@ -32,6 +32,7 @@ from edge.records import (
     Record,
     Samples,
     Score,
+    Stamp,
     Window,
 )
 from edge.sources import Sources, Stream, on_grid
@@ -220,29 +221,31 @@ class Pipeline:
             taken += 1
             stream = self._sources.stream_of(packet)
             if stream is not None:
-                self._take(stream, packet)
+                stream.take(packet)
             elif packet.stream in {ANSWER, START}:
                 self._take_event(packet, tick_s)
         return taken
 
-    def _take(self, stream: Stream, packet: Packet) -> None:
+    def _take(self, stream: Stream) -> None:
+        """Read and place what a stream sent in the last second."""
         n_broken = stream.n_broken
-        found = stream.decode(packet)
+        found = stream.decode()
+        if not found and stream.n_broken == n_broken:
+            return
         patient = self._patient(stream.patient)
-        if stream.n_broken != n_broken:
-            patient.tally.n_broken += 1
+        patient.tally.n_broken += stream.n_broken - n_broken
         place: Placement | None = None
-        run = (0.0, 0)
-        for samples in found:
+        stamp: Stamp | None = None
+        for samples, arrived_s in found:
             if samples.fs_hz == 0.0:
-                beats = patient.bedside.take_values(samples, packet.arrived_s, stream.source)
+                beats = patient.bedside.take_values(samples, arrived_s, stream.source)
                 patient.tally.n_beats += len(beats)
                 self._out.extend(beats)
                 continue
             # The channels of one packet were sampled together and are placed together.
-            if place is None or run != (samples.fs_hz, len(samples.values)):
-                place, gap = stream.place(samples, packet.arrived_s)
-                run = (samples.fs_hz, len(samples.values))
+            if place is None or samples.stamp is None or samples.stamp is not stamp:
+                place, gap = stream.place(samples, arrived_s)
+                stamp = samples.stamp
                 if gap is not None:
                     patient.tally.n_gaps += 1
                     self._out.append(gap)
@@ -263,6 +266,8 @@ class Pipeline:
             self._note(f"{packet.stream} from {packet.source}: {error}")
 
     def _live_second(self, now_s: float) -> None:
+        for stream in self._sources:
+            self._take(stream)
         findings: list[Finding] = []
         for name, patient in self._patients.items():
             beats = patient.bedside.advance(now_s)

@@ -64,6 +64,8 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     host : bool
         The ticks are this box's own boot clock (a recording, a sensor wired to the box):
         nothing needs to be estimated.
+    n_packets : int
+        Packets that were joined, the first of them numbered `sequence`.
     """
 
     ticks: int
@@ -72,6 +74,7 @@ class Stamp(msgspec.Struct, frozen=True, gc=False):
     sequence: int = 0
     sequence_wrap: int = 0
     host: bool = False
+    n_packets: int = 1
 
 
 class Samples(msgspec.Struct, frozen=True, eq=False):

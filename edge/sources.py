@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from edge.decoders import BrokenError, Decode, DecodeError, Decoder, NotMineError
+from edge.decoders import BrokenError, DecodeError, Decoder, NotMineError, one_by_one
 from edge.dsp.timeline import Placement, StreamClock
 from edge.records import Gap, Packet, Samples, SourceLive
 
@@ -31,25 +31,46 @@ class Stream:
         self.source, self.stream, self.patient = packet.source, packet.stream, patient
         self.n_packets = self.n_not_mine = self.n_broken = self.n_lost = 0
         self.last_error = ""
-        self._decodes: list[Decode] = [decoder.open() for decoder in decoders]
+        self._decodes = [d.open_batch() if d.open_batch else one_by_one(d.open()) for d in decoders]
         self._clocks: dict[float, StreamClock] = {}
         self._arrived_s = packet.arrived_s
+        self._waiting: list[Packet] = []
 
-    def decode(self, packet: Packet) -> tuple[Samples, ...]:
-        """Return the packet's samples; one that cannot be read is counted and dropped."""
+    def take(self, packet: Packet) -> None:
+        """Let a packet wait for the end of its second."""
         self.n_packets += 1
-        self._arrived_s = packet.arrived_s
+        self._waiting.append(packet)
+
+    def decode(self) -> list[tuple[Samples, float]]:
+        """Return the samples of the packets that wait, and the arrival each is placed by.
+
+        Packets that cannot be read are counted and dropped. A packet that is not in the first
+        decoder's format is offered to the next one that knows the stream.
+        """
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return []
+        self._arrived_s = waiting[-1].arrived_s
+        if len(self._decodes) > 1:
+            return [found for packet in waiting for found in self._decode_one(packet)]
+        batch = self._decodes[0](waiting)
+        for error in batch.errors:
+            self._count(error)
+        return batch.found
+
+    def _decode_one(self, packet: Packet) -> list[tuple[Samples, float]]:
         for decode in self._decodes:
-            try:
-                return decode(packet)
-            except NotMineError as error:
-                self.last_error = str(error)
-            except DecodeError as error:
-                self.n_broken += isinstance(error, BrokenError)
-                self.last_error = str(error)
-                return ()
-        self.n_not_mine += 1
-        return ()
+            batch = decode((packet,))
+            if not batch.errors or not isinstance(batch.errors[0], NotMineError):
+                break
+        for error in batch.errors:
+            self._count(error)
+        return batch.found
+
+    def _count(self, error: DecodeError) -> None:
+        self.n_broken += isinstance(error, BrokenError)
+        self.n_not_mine += isinstance(error, NotMineError)
+        self.last_error = str(error)
 
     def place(self, samples: Samples, arrived_s: float) -> tuple[Placement, Gap | None]:
         """Return where a run lies, and the gap before it if there is one."""
@@ -127,6 +148,10 @@ class Sources:
         stream = Stream(packet, patient, decoders)
         self._streams[packet.source, packet.stream] = stream
         return stream
+
+    def __iter__(self) -> Iterator[Stream]:
+        """Iterate over the streams in the order in which they first came."""
+        return iter(self._streams.values())
 
     def live(self, now_s: float) -> tuple[SourceLive, ...]:
         """Return what has come from every stream, in the order in which they first came."""

@@ -6,7 +6,7 @@ frame, the last counter) lives in the function that `Decoder.open` returns, one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -28,6 +28,24 @@ class BrokenError(DecodeError):
     """The bytes are in this decoder's format, and damaged or cut."""
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """What came of several packets.
+
+    Attributes
+    ----------
+    found : list of (Samples, float)
+        Samples and the arrival they are to be placed by.
+    errors : list of DecodeError
+        One for each packet that gave none.
+    """
+
+    found: list[tuple[Samples, float]]
+    errors: list[DecodeError]
+
+
+DecodeBatch: TypeAlias = Callable[[Sequence[Packet]], Batch]
+
+
 class Decoder(msgspec.Struct, frozen=True):
     """What the monitor must know of one device.
 
@@ -43,9 +61,29 @@ class Decoder(msgspec.Struct, frozen=True):
         Makes the function that turns packets of one source into samples. That function raises
         only `DecodeError`, whatever the bytes, and returns ``()`` for a packet that is fine but
         holds no samples.
+    open_batch : Callable[[], DecodeBatch] | None
+        For devices that send many small packets: makes a function that reads all packets of one
+        source and one second, and joins the samples that follow one another. Values and errors
+        are those of `open`, packet by packet; the contract suite holds the two together.
     """
 
     name: str
     streams: tuple[str, ...]
     signals: tuple[str, ...]
     open: Callable[[], Decode]
+    open_batch: Callable[[], DecodeBatch] | None = None
+
+
+def one_by_one(decode: Decode) -> DecodeBatch:
+    """Return the batch form of a decoder that reads packet by packet."""
+
+    def decode_batch(packets: Sequence[Packet]) -> Batch:
+        batch = Batch([], [])
+        for packet in packets:
+            try:
+                batch.found.extend((samples, packet.arrived_s) for samples in decode(packet))
+            except DecodeError as error:
+                batch.errors.append(error)
+        return batch
+
+    return decode_batch

@@ -21,7 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import frame
-from edge.decoders import BrokenError, Decode, Decoder, NotMineError
+from edge.decoders import (
+    Batch,
+    BrokenError,
+    Decode,
+    DecodeBatch,
+    DecodeError,
+    Decoder,
+    NotMineError,
+)
 from edge.records import FloatArray, Packet, Samples, Stamp
 
 TICK_S = 1e-6
@@ -33,6 +41,16 @@ _COUNT = frame.NUMBER_TYPES[_INT16]
 _LOWEST_INT16 = b"\x00\x80"
 
 
+class _Run:
+    """Samples frames that follow one another without a hole."""
+
+    def __init__(self, whole: frame.Frame, packet: Packet) -> None:
+        self.first, self.last = whole, whole
+        self.first_s = self.last_s = packet.arrived_s
+        self.bodies = [whole.body]
+        self.n_bytes = len(whole.body)
+
+
 class _Board:
     """What one board has said about itself."""
 
@@ -40,21 +58,47 @@ class _Board:
         self._said = b""
         self._described: frame.Description | None = None
         self._row: np.dtype[Any] = np.dtype("<i2")
+        self._byte_us = 0.0
         self._short = False
         self._baseline = self._gain = np.zeros(1, np.float32)
 
     def decode(self, packet: Packet) -> tuple[Samples, ...]:
-        try:
-            whole = frame.unpack(packet.payload)
-            if whole.kind == frame.SAMPLES:
-                return self._read(whole, packet.arrived_s)
-            if whole.kind == frame.DESCRIPTION:
-                self._describe(whole.body)
-            elif whole.kind == frame.STATUS:
-                return self._status(frame.unpack_status(whole.body), packet.arrived_s)
-        except frame.FrameError as error:
-            raise BrokenError(str(error)) from error
-        return ()
+        """Return the samples of one packet."""
+        batch = self.decode_batch((packet,))
+        if batch.errors:
+            raise batch.errors[0]
+        return tuple(samples for samples, _ in batch.found)
+
+    def decode_batch(self, packets: Sequence[Packet]) -> Batch:
+        """Return the samples of several packets, joined where they follow one another."""
+        batch = Batch([], [])
+        run: _Run | None = None
+        for packet in packets:
+            try:
+                whole = frame.unpack(packet.payload)
+                if whole.kind == frame.SAMPLES:
+                    self._check(whole)
+                    if run is not None and self._follows(run, whole):
+                        run.last, run.last_s = whole, packet.arrived_s
+                        run.bodies.append(whole.body)
+                        run.n_bytes += len(whole.body)
+                        continue
+                    self._end(run, batch)
+                    run = _Run(whole, packet)
+                    continue
+                self._end(run, batch)
+                run = None
+                if whole.kind == frame.DESCRIPTION:
+                    self._describe(whole.body)
+                elif whole.kind == frame.STATUS:
+                    status = self._status(frame.unpack_status(whole.body), packet.arrived_s)
+                    batch.found.extend((samples, packet.arrived_s) for samples in status)
+            except frame.FrameError as error:
+                batch.errors.append(BrokenError(str(error)))
+            except DecodeError as error:
+                batch.errors.append(error)
+        self._end(run, batch)
+        return batch
 
     def _describe(self, body: bytes) -> None:
         if body == self._said:
@@ -62,38 +106,64 @@ class _Board:
         self._described = described = frame.unpack_description(body)
         channels = described.channels
         self._row = frame.row_type(channels)
+        self._byte_us = 1e6 / described.fs_hz / self._row.itemsize
         self._short = all(
             c.number_type == _INT16 and abs(c.baseline) <= EXACT_BASELINE for c in channels
         )
         if self._short:
-            # Other baselines may not fit single precision, and are not used in it.
             self._baseline = np.array([c.baseline for c in channels], np.float32)
             self._gain = np.array([c.gain for c in channels], np.float32)
         self._said = body
 
-    def _read(self, whole: frame.Frame, arrived_s: float) -> tuple[Samples, ...]:
-        described = self._described
-        if described is None:
+    def _check(self, whole: frame.Frame) -> None:
+        if self._described is None:
             raise NotMineError("samples came before the board described itself")
         n_bytes = len(whole.body)
         if not n_bytes or n_bytes % self._row.itemsize:
             raise BrokenError(f"samples frame of {n_bytes} bytes holds no whole rows")
-        fs_hz = described.fs_hz
+
+    def _follows(self, run: _Run, whole: frame.Frame) -> bool:
+        last = run.last
+        if (last.sequence + 1) % frame.SEQUENCE_WRAP != whole.sequence:
+            return False
+        lasted_us = len(last.body) * self._byte_us
+        moved_us = (whole.clock_us - last.clock_us) % frame.CLOCK_WRAP
+        # A little off is the rate; more is a pause, which must not be joined over.
+        return abs(moved_us - lasted_us) <= lasted_us / 8
+
+    def _end(self, run: _Run | None, batch: Batch) -> None:
+        """Make samples of a run that has come to its end."""
+        described = self._described
+        if run is None or described is None:
+            return
+        body = b"".join(run.bodies)
         stamp = Stamp(
-            whole.clock_us,
+            run.first.clock_us,
             TICK_S,
             frame.CLOCK_WRAP,
-            whole.sequence,
+            run.first.sequence,
             frame.SEQUENCE_WRAP,
             described.host_clock,
+            len(run.bodies),
         )
-        columns = self._scale_short(whole.body) if self._short else self._scale_any(whole.body)
-        return tuple(
-            [
-                Samples(channel.signal, arrived_s, fs_hz, column, channel.lead, 0.0, stamp)
-                for channel, column in zip(described.channels, columns, strict=True)
-            ]
-        )
+        # A recording's packet bears the time of its first sample, a board's comes after its last.
+        arrived_s = run.first_s if described.host_clock else run.last_s
+        columns = self._scale_short(body) if self._short else self._scale_any(body)
+        for channel, values in zip(described.channels, columns, strict=True):
+            batch.found.append(
+                (
+                    Samples(
+                        channel.signal,
+                        run.first_s,
+                        described.fs_hz,
+                        values,
+                        channel.lead,
+                        0.0,
+                        stamp,
+                    ),
+                    arrived_s,
+                )
+            )
 
     def _status(self, status: frame.Status, arrived_s: float) -> tuple[Samples, ...]:
         """Return what a status frame says; electrodes matter to boards that have an ECG."""
@@ -107,7 +177,7 @@ class _Board:
 
     def _scale_short(self, body: bytes) -> Sequence[FloatArray]:
         """Return the columns of 16-bit counts, which single precision holds exactly."""
-        n_channels = len(self._gain)
+        n_channels = len(self._gain)  # set where all channels are short
         # Along a row of one, numpy would go sample by sample.
         rows = np.frombuffer(body, self._row if n_channels > 1 else _COUNT)
         values: FloatArray = np.subtract(rows, self._baseline)
@@ -148,9 +218,14 @@ def _open() -> Decode:
     return _Board().decode
 
 
+def _open_batch() -> DecodeBatch:
+    return _Board().decode_batch
+
+
 DECODER = Decoder(
     name="homeward_serial",
     streams=(frame.STREAM,),
     signals=("*", "lead_off_flag", "battery_pct"),
     open=_open,
+    open_batch=_open_batch,
 )

@@ -12,8 +12,9 @@ from edge.dsp.quality import EcgQuality
 from edge.dsp.track import Track
 from edge.records import FloatArray
 
-SILENCE_S: Final = 2.0
-"""A lead that has sent nothing for this long is told so: what waited for more is settled."""
+SILENCE_S: Final = 4.0
+"""A lead that has sent nothing for this long is told so: what waited for more is settled. Radios
+deliver in bursts of up to two seconds; those must not be taken for silence."""
 SETTLE_S: Final = 5.0
 """For so long missing samples are pushed while a lead is silent."""
 BRIDGE_S: Final = 0.1
@@ -33,7 +34,8 @@ class EcgLead:
 
     def __init__(self, track: Track) -> None:
         self.track = track
-        self.quality = 0.0
+        self.qualities: list[tuple[float, float]] = []
+        """Time of the middle and quality of every second of samples that came last."""
         self._start_anew(0)
         self._last_valid_idx = -1
         self._hole_idx = -1  # newest sample right after a hole
@@ -55,13 +57,25 @@ class EcgLead:
             a hole or a restart lies between).
         """
         ring = self.track.ring
+        self.qualities.clear()
         start_idx = self.track.flow(until_s)
         if ring.head_idx == start_idx:
             return self._wait(until_s)
         self._silent_since_s = until_s
         values = ring.view(max(start_idx, ring.tail_idx), ring.head_idx)
-        self.quality = self._assess.push(values)
-        return self._push(values, ring.head_idx - len(values))
+        first_idx = ring.head_idx - len(values)
+        self._judge(values, first_idx)
+        return self._push(values, first_idx)
+
+    def _judge(self, values: FloatArray, first_idx: int) -> None:
+        """Assess the quality in blocks of a second, as many as came."""
+        ring, n = self.track.ring, math.ceil(self.track.fs_hz)
+        for start in range(0, len(values), n):
+            block = values[start : start + n]
+            # A rest of a few samples says nothing of its own.
+            if 2 * len(block) > n or len(values) <= n:
+                middle_s = ring.time_s(first_idx + start) + 0.5 * len(block) / self.track.fs_hz
+                self.qualities.append((middle_s, self._assess.push(block)))
 
     def _push(self, values: FloatArray, first_idx: int) -> list[tuple[int, float, float]]:
         self._notice_holes(values, first_idx)
@@ -82,7 +96,6 @@ class EcgLead:
         silent_s = until_s - self._silent_since_s
         if not SILENCE_S <= silent_s < SILENCE_S + SETTLE_S:
             return []
-        self.quality = 0.0
         return self._time(self._detector.push(np.full(round(self.track.fs_hz), np.nan, np.float32)))
 
     def _time(self, found: list[int]) -> list[tuple[int, float, float]]:
@@ -99,7 +112,7 @@ class EcgLead:
 
     def _notice_holes(self, values: FloatArray, first_idx: int) -> None:
         bridge = BRIDGE_S * self.track.fs_hz
-        if values[0] == values[0] and not np.isnan(values).any():  # noqa: PLR0124
+        if values[0] == values[0] and not np.isnan(values).any():
             if first_idx - self._last_valid_idx - 1 > bridge:
                 self._hole_idx = first_idx
             self._last_valid_idx = first_idx + len(values) - 1

@@ -220,8 +220,9 @@ class StreamClock:
             return self._begin(stamp, n, arrived_s, "restart")
         missing_s = moved * stamp.tick_s - self._n * self._step_s
         n_skipped = max(0, round(missing_s / self._step_s))
-        reason = "lost" if n_packets != 1 else "clock"
-        if n_packets == 1 and missing_s < self._n * self._step_s / 4 + self._step_s:
+        followed = n_packets == last.n_packets
+        reason = "clock" if followed else "lost"
+        if followed and missing_s < self._n * self._step_s / 4 + self._step_s:
             # With no packet missing, what the clock moved beyond the samples is their true rate.
             n_skipped = 0
         self._ticks += moved

@@ -234,7 +234,8 @@ def _from_group(source: str, name: str, group: Group, settings: ReplaySettings) 
         nonlocal sequence
         clock_us = round(at_s * 1e6)
         payload = frame.pack(kind, sequence, clock_us, body)
-        sequence += 1
+        # A description bears the number of the samples frame that follows it.
+        sequence += kind == frame.SAMPLES
         return Packet(source, frame.STREAM, at_s, payload)
 
     describe_s = start / fs_hz

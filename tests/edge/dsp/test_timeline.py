@@ -16,7 +16,7 @@ def run_of(ticks, sequence, n=N, host=False, fs_hz=FS_HZ):
     return Samples("ecg_mv", 0.0, fs_hz, np.zeros(n, np.float32), stamp=stamp)
 
 
-def radio(n_runs, *, ppm=0.0, start_ticks=0, burst_s=0.0375, jitter_s=0.02, seed=0):
+def radio(n_runs, *, ppm=0.0, start_ticks=0, burst_s=0.0371, jitter_s=0.02, seed=0):
     """Yield (run, true start, arrival) of a sensor whose clock is slow by `ppm`."""
     rng = np.random.default_rng(seed)
     last_s = 0.0

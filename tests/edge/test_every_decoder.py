@@ -1,0 +1,177 @@
+"""What every decoder promises, checked on whatever `discover` finds.
+
+A new file is tested by existing, and brings captures: ``tests/captures/<name>/*.json`` with
+``stream``, ``payload_hex`` and, for each payload, the ``expected`` runs of values (null is NaN).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge import decoders
+from edge.decoders import DecodeError, Decoder
+from edge.discover import discover, plugin_names
+from edge.records import Packet, Samples, check_signal
+
+CAPTURES = Path(__file__).parents[1] / "captures"
+LIMIT_S = 0.010
+
+FOUND = discover(decoders, "DECODER", Decoder)
+every_decoder = pytest.mark.parametrize("decoder", FOUND, ids=lambda d: d.name)
+hunt = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+class Capture(msgspec.Struct, forbid_unknown_fields=True):
+    about: str
+    stream: str
+    payload_hex: list[str]
+    expected: list[list[dict]]
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [bytes.fromhex(text) for text in self.payload_hex]
+
+
+def captures_of(decoder: Decoder) -> dict[str, Capture]:
+    return {
+        path.stem: msgspec.convert(json.loads(path.read_text()), Capture)
+        for path in sorted((CAPTURES / decoder.name).glob("*.json"))
+    }
+
+
+ALL_CAPTURES = [
+    pytest.param(decoder, capture, id=f"{decoder.name}-{name}")
+    for decoder in FOUND
+    for name, capture in captures_of(decoder).items()
+]
+
+
+@every_decoder
+def test_its_name_is_its_file_and_it_brings_captures_of_every_stream(decoder):
+    assert decoder.name in plugin_names(decoders)
+    captured = {capture.stream for capture in captures_of(decoder).values()}
+    assert captured == set(decoder.streams)
+
+
+def test_every_capture_belongs_to_a_decoder():
+    assert {path.name for path in CAPTURES.iterdir()} == {decoder.name for decoder in FOUND}
+
+
+def test_no_two_decoders_claim_the_same_stream():
+    streams = [stream for decoder in FOUND for stream in decoder.streams]
+    assert len(streams) == len(set(streams))
+
+
+@pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
+def test_it_reads_its_captures_to_the_values_written_beside_them(decoder, capture):
+    decode = decoder.open()
+    assert len(capture.payloads) == len(capture.expected) > 0
+    for at, (payload, expected) in enumerate(zip(capture.payloads, capture.expected, strict=True)):
+        found = decode(Packet("test", capture.stream, 12.5 + at, payload))
+        assert [(s.signal, s.lead, s.fs_hz) for s in found] == [
+            (run["signal"], run["lead"], run["fs_hz"]) for run in expected
+        ]
+        for samples, run in zip(found, expected, strict=True):
+            wanted = np.array([np.nan if v is None else v for v in run["values"]], np.float32)
+            np.testing.assert_allclose(samples.values, wanted, rtol=1e-6, err_msg=run["signal"])
+            assert samples.start_s == 12.5 + at
+        check(decoder, found)
+
+
+@every_decoder
+@given(payload=st.binary(max_size=300))
+@hunt
+def test_it_survives_any_bytes(decoder, payload):
+    for stream in decoder.streams:
+        survive(decoder, stream, [payload])
+
+
+@pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
+@given(data=st.data())
+@hunt
+def test_it_survives_its_own_captures_damaged(decoder, capture, data):
+    payloads = capture.payloads
+    which = data.draw(st.integers(0, len(payloads) - 1))
+    payloads[which] = damaged(payloads[which], data)
+    survive(decoder, capture.stream, payloads)
+
+
+@pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
+def test_it_survives_its_own_captures_cut_anywhere(decoder, capture):
+    for which, payload in enumerate(capture.payloads):
+        for n in range(len(payload)):
+            survive(decoder, capture.stream, [*capture.payloads[:which], payload[:n]])
+
+
+@pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
+def test_two_devices_do_not_disturb_each_other(decoder, capture):
+    alone, other = decoder.open(), decoder.open()
+    for at, payload in enumerate(capture.payloads):
+        packet = Packet("test", capture.stream, float(at), payload)
+        first = alone(packet)
+        # The second device is one packet behind, so its state differs throughout.
+        if at:
+            other(Packet("b", capture.stream, float(at), capture.payloads[at - 1]))
+        assert len(first) == len(capture.expected[at])
+
+
+def damaged(payload: bytes, data: st.DataObject) -> bytes:
+    raw = bytearray(payload)
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, max(len(raw) - 1, 0)))
+        how = data.draw(st.sampled_from(("flip", "drop", "insert", "cut")))
+        if how == "insert" or not raw:
+            raw.insert(place, data.draw(st.integers(0, 255)))
+        elif how == "flip":
+            raw[place] ^= 1 << data.draw(st.integers(0, 7))
+        elif how == "drop":
+            del raw[place]
+        else:
+            del raw[place:]
+    return bytes(raw)
+
+
+def survive(decoder: Decoder, stream: str, payloads: list[bytes]) -> None:
+    """Decode the payloads as one device's; only `DecodeError` may come out, and soon."""
+    # Up to three tries, because the machine may be busy with something else.
+    assert any(_slowest_s(decoder, stream, payloads) < LIMIT_S for _ in range(3))
+
+
+def _slowest_s(decoder: Decoder, stream: str, payloads: list[bytes]) -> float:
+    decode, slowest_s = decoder.open(), 0.0
+    for payload in payloads:
+        packet = Packet("test", stream, 1.0, payload)
+        start_s = time.thread_time()
+        try:
+            found = decode(packet)
+        except DecodeError as error:
+            assert str(error)  # noqa: PT017  # every kind of decoder error must say something
+            found = ()
+        slowest_s = max(slowest_s, time.thread_time() - start_s)
+        check(decoder, found)
+    return slowest_s
+
+
+def check(decoder: Decoder, found: tuple[Samples, ...]) -> None:
+    for samples in found:
+        check_signal(samples.signal)
+        assert samples.signal in decoder.signals or "*" in decoder.signals
+        assert samples.values.dtype == np.float32
+        assert samples.values.ndim == 1
+        assert samples.values.size >= 1
+        assert not np.isinf(samples.values).any()
+        assert np.isfinite(samples.fs_hz)
+        assert samples.fs_hz >= 0.0
