@@ -1,0 +1,165 @@
+"""``homeward run``: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import os
+import sys
+import uuid
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import structlog
+import typer
+
+import edge.readers
+from edge.assemble import assemble, open_scorer, settings_of
+from edge.bundle import BundleError
+from edge.cli._shared import CommandError, ConfigFile, DataDir, load_config
+from edge.clock import BootClock
+from edge.config import Config, as_document
+from edge.daemon import Daemon, Link, Places
+from edge.discover import discover
+from edge.pipeline import Scores
+from edge.readers import Reader, simulated
+from edge.readers import replay as played
+from edge.scorer import ScorerError
+from edge.store import DATABASE, Run
+
+_log = structlog.get_logger("run")
+
+
+def command(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    *,
+    simulate: Annotated[
+        str | None,
+        typer.Option(metavar="SCENARIO", help="Watch a simulated patient instead of [[sources]]."),
+    ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORDING", help="Watch a recording in real time instead."),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep every packet that enters in this packet log."),
+    ] = None,
+) -> int:
+    """Read the sensors, watch, store and alarm, until SIGTERM or Ctrl-C.
+
+    What is read stands in the configuration ([[sources]]), or is named with --simulate or
+    --replay. Ask the running monitor with `homeward status`, answer it with `homeward ack`.
+    """
+    os.umask(0o077)  # what the monitor writes is for its own user
+    settings = load_config(config, data_dir)
+    links = _links(settings, simulate, replay)
+    _prepare(settings.box.data_dir)
+    _log_plainly()
+    scorer, trouble = _scorer(settings)
+    clock = BootClock()
+    run = Run(
+        run_id=str(uuid.uuid4()),
+        boot_id=clock.boot_id,
+        started_s=clock.now_s(),
+        version=_version(),
+        config_digest=_digest(settings),
+        model_id=getattr(scorer, "model_id", ""),
+    )
+    pipeline = assemble(settings_of(settings), run.run_id, scorer=scorer, start_s=run.started_s)
+    places = Places(settings.box.data_dir / DATABASE, settings.box.socket, log)
+    gc.collect()
+    gc.freeze()  # what is there now lives as long as the process: no need to look at it again
+
+    async def monitor() -> int:
+        return await Daemon(pipeline, links, run, clock, places, model_trouble=trouble).run()
+
+    return asyncio.run(monitor())
+
+
+def _links(config: Config, simulate: str | None, replay: Path | None) -> list[Link]:
+    """Return what to read: what the command line names, else what is configured.
+
+    Raises
+    ------
+    CommandError
+        There is nothing to read.
+    edge.readers.ReadError
+        What the command line names cannot be read.
+    """
+    readers = {reader.name: reader for reader in discover(edge.readers, "READER", Reader)}
+    links = []
+    # What is named here is tried at once, so that a slip of the pen ends the command.
+    if simulate is not None:
+        wanted = simulated.Settings(scenario=simulate)
+        simulated.packets(wanted)
+        links.append(Link("simulated", readers["simulated"], wanted))
+    if replay is not None:
+        recording = played.ReplaySettings(path=str(replay))
+        played.packets(recording)
+        links.append(Link("replay", readers["replay"], recording))
+    if not links:
+        links = [Link(s.name, readers[s.reader], s.settings) for s in config.sources]
+    if not links:
+        raise CommandError(
+            "there is nothing to watch: add [[sources]] to the configuration (`homeward config "
+            "--toml` shows how), or try `homeward run --simulate demo`"
+        )
+    return links
+
+
+def _prepare(folder: Path) -> None:
+    """Make the data directory, for this user alone.
+
+    Raises
+    ------
+    CommandError
+        It cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"cannot make {folder} ({error.strerror}): name another folder with --data-dir, or "
+            f"give this one to the user of the monitor"
+        ) from error
+
+
+def _scorer(config: Config) -> tuple[Scores | None, str]:
+    """Return the model, or why there is none: the limit alarms go on without it."""
+    if not config.model.enabled:
+        return None, ""
+    try:
+        return open_scorer(config.model.bundle), ""
+    except (BundleError, ScorerError) as error:
+        _log.error("no model: limit alarms only", error=str(error))
+        return None, str(error)
+
+
+def _digest(config: Config) -> str:
+    document = msgspec.json.encode(as_document(config), order="deterministic", enc_hook=str)
+    return hashlib.sha256(document).hexdigest()
+
+
+def _version() -> str:
+    try:
+        return version("homeward")
+    except PackageNotFoundError:
+        return "source"
+
+
+def _log_plainly() -> None:
+    """Log as ``key=value`` lines on standard error; the journal adds the time."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,181 @@
+"""``homeward status``: what is happening now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.text import Text
+
+from edge.cli import DONE, FOUND
+from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_json
+from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
+from edge.control import Status
+from edge.control.client import ControlClient
+
+_VITALS = {
+    "hr_bpm": ("heart rate", "/min", 0),
+    "pulse_bpm": ("pulse rate", "/min", 0),
+    "spo2_pct": ("SpO2", "%", 0),
+    "resp_brpm": ("respiration", "/min", 0),
+    "temp_degc": ("temperature", "°C", 1),
+}
+"""Vital sign -> how people call it, its unit, decimals; others are shown by their own names."""
+
+_NOT_VITAL = ("_age_s", "_frozen_s", "_flag", "_quality")
+
+
+def command(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    *,
+    json: AsJson = False,
+) -> int:
+    """Show patients, vital signs with their age, standing alerts, sources and the store.
+
+    Ends with exit code 3 when an alert stands or something is wrong with the box.
+    """
+    settings = load_config(config, data_dir)
+    with ControlClient(settings.box.socket) as client:
+        report = client.ask(Status())
+    troubles = _troubles(report)
+    if json:
+        _print_lines(report, troubles)
+    else:
+        _print_tables(report, troubles)
+    return FOUND if report["live"]["alerts"] or troubles else DONE
+
+
+def _troubles(report: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the box, a sentence each."""
+    store, monitor = report["store"], report["monitor"]
+    found = []
+    if store["trouble"]:
+        found.append(f"cannot record: {store['trouble']} ({store['n_waiting']} records wait)")
+    if store["n_dropped"]:
+        found.append(f"{store['n_dropped']} records were given up while nothing could be written")
+    if store["moved_aside"]:
+        found.append(f"the store was damaged and is kept as {store['moved_aside']}")
+    if store["packet_log"].startswith("ended"):
+        found.append(f"the packet log has {store['packet_log']}")
+    if monitor["model_trouble"]:
+        found.append(f"no model, limit alarms only: {monitor['model_trouble']}")
+    found += [
+        f"source {link['name']} failed {link['n_failures']} times: {link['last_error']}"
+        for link in report["links"]
+        if link["state"] == "waiting"
+    ]
+    if report["n_overflow"]:
+        found.append(f"{report['n_overflow']} packets were dropped: the box is too slow")
+    return found
+
+
+def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
+    live = report["live"]
+    for patient in live["patients"]:
+        print_json({"record": "patient", **patient})
+    for alert in live["alerts"]:
+        print_json(alert)
+    for source in live["sources"]:
+        print_json({"record": "source", **source})
+    for link in report["links"]:
+        print_json({"record": "link", **link})
+    print_json({"record": "store", **report["store"]})
+    print_json(
+        {
+            "record": "status",
+            **report["monitor"],
+            "n_patients": len(live["patients"]),
+            "n_alerts": len(live["alerts"]),
+            "n_queued": report["n_queued"],
+            "max_queued": report["max_queued"],
+            "n_overflow": report["n_overflow"],
+            "troubles": troubles,
+            "notes": live["notes"],
+        }
+    )
+
+
+def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
+    live, monitor = report["live"], report["monitor"]
+    out = console()
+    running = span_text(monitor["now_s"] - monitor["started_s"])
+    utc = monitor["now_utc"] or "unknown"
+    out.print(f"Homeward {monitor['version']}, process {monitor['pid']}, running for {running}")
+    out.print(f"time {utc} ({monitor['time_quality'] or 'no clock'})\n")
+    for trouble in troubles:
+        out.print(Text(f"! {trouble}", style="yellow"))
+    _print_alerts(live, out)
+    for patient in live["patients"]:
+        out.print(table(patient["patient"], ("vital sign", "now", "age"), _vital_rows(patient)))
+        out.print()
+    rows = [
+        (
+            source["source"],
+            source["stream"],
+            source["patient"],
+            str(source["n_packets"]),
+            str(source["n_lost"]),
+            str(source["n_broken"] + source["n_not_mine"]),
+            span_text(source["age_s"]),
+            source["last_error"],
+        )
+        for source in live["sources"]
+    ]
+    heads = ("source", "stream", "patient", "packets", "lost", "broken", "age", "last error")
+    out.print(table("Sources", heads, rows))
+    store = report["store"]
+    written_s = store["written_s"]
+    age = "never" if written_s is None else f"{span_text(monitor['now_s'] - written_s)} ago"
+    out.print(
+        f"\nstore {store['path']}: written {age}, {store['n_waiting']} records wait, "
+        f"{store['n_outbox'] or 0} in the outbox; queue {report['n_queued']} of "
+        f"{report['max_queued']} packets",
+        markup=False,
+    )
+    for note in live["notes"]:
+        out.print(Text(f"note: {note}", style="dim"))
+
+
+def _print_alerts(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console
+    if not live["alerts"]:
+        out.print(Text("no alert stands\n", style="green"))
+        return
+    rows = [
+        (
+            Text(alert["priority"], style=PRIORITY_STYLE.get(alert["priority"], "")),
+            alert["patient"],
+            alert["rule"],
+            alert["state"] + (f" by {alert['answered_by']}" if alert["answered_by"] else ""),
+            span_text(live["now_s"] - alert["since_s"]),
+            alert["reason"],
+            alert["id"],
+        )
+        for alert in live["alerts"]
+    ]
+    heads = ("priority", "patient", "rule", "state", "for", "reason", "id")
+    out.print(table("Standing alerts", heads, rows))
+    out.print()
+
+
+def _vital_rows(patient: dict[str, Any]) -> list[tuple[str, str, str]]:
+    vitals = patient["vitals"]
+    names = [name for name in _VITALS if name in vitals]
+    names += [n for n in vitals if n not in _VITALS and not n.endswith(_NOT_VITAL)]
+    rows = []
+    for name in names:
+        label, unit, decimals = _VITALS.get(name, (name, "", 2))
+        value = vitals[name]
+        shown = "-" if value is None else f"{value:.{decimals}f} {unit}".rstrip()
+        rows.append((label, shown, span_text(_age_s(name, vitals))))
+    if patient["score"] is not None:
+        rows.append(("anomaly score", f"{patient['score']:.2f}", ""))
+    return rows
+
+
+def _age_s(name: str, vitals: dict[str, Any]) -> float | None:
+    """Return the age of a vital sign; a heart rate is as old as the beat or number it rests on."""
+    ages = [vitals.get(f"{name.partition('_')[0]}_age_s")]
+    if name == "hr_bpm":
+        ages.append(vitals.get("beat_age_s"))
+    known = [age for age in ages if age is not None]
+    return min(known) if known else None

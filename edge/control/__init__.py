@@ -1,0 +1,68 @@
+"""The local socket: ask the running monitor, and answer it.
+
+One request a line, one answer a line, both JSON: ``{"command":"status"}`` is answered with
+``{"ok":true,"answer":{...}}`` or ``{"ok":false,"error":"..."}``. After ``{"command":"live"}``
+an answer comes every second until the client hangs up. The socket belongs to the monitor's user
+alone (0600 in a folder of 0700), and nothing listens on a network.
+
+    this file   the requests, which both sides share
+    server      the monitor's side, in its event loop
+    client      the other side: plain blocking sockets, quick to import
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+MAX_REQUEST_BYTES = 64 * 1024
+"""A longer line is no request of ours."""
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+MAX_CLIENTS = 16
+LIVE_PERIOD_S = 1.0
+
+
+class ControlError(RuntimeError):
+    """A request cannot be answered, or the socket not be used; the text says what to do."""
+
+
+class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="command"):
+    """What all requests share: their name stands in ``command``."""
+
+
+class Ping(_Request, frozen=True, tag="ping"):
+    """Ask whether anybody is there."""
+
+
+class Status(_Request, frozen=True, tag="status"):
+    """What is happening now, all of it, once."""
+
+
+class Live(_Request, frozen=True, tag="live"):
+    """The same every second, until the client hangs up."""
+
+
+class Alerts(_Request, frozen=True, tag="alerts"):
+    """Standing alerts, and the latest stored states of all alerts."""
+
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+
+
+class Acknowledge(_Request, frozen=True, tag="acknowledge"):
+    """A person has seen an alert; `id` may be its beginning, as long as only one alert has it."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=200)]
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Trace(_Request, frozen=True, tag="trace"):
+    """The last seconds of one signal; `patient` may be left out where there is only one."""
+
+    signal: Annotated[str, Meta(min_length=1, max_length=100)]
+    seconds: Annotated[float, Meta(gt=0.0, le=60.0)] = 10.0
+    patient: Annotated[str, Meta(max_length=64)] = ""
+
+
+Request: TypeAlias = Ping | Status | Live | Alerts | Acknowledge | Trace

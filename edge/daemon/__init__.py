@@ -1,0 +1,230 @@
+"""The monitor as a process: tick, watchdog, orderly stop.
+
+    intake      readers kept running, the bounded packet queue
+    recorder    store and packet log, in a thread of their own
+    answers     what the control socket is told
+    notify      systemd
+
+Every 250 ms, on the boot clock's grid, all packets that arrived go through the pipeline; what
+comes out goes to the local alarms first and to the disk second. A broken assumption ends the
+process with exit code 1: systemd starts it again, which is safer than going on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from edge.clock import BootClock, WallLog
+from edge.control.server import ControlServer
+from edge.daemon.answers import Answers
+from edge.daemon.intake import Intake, Link
+from edge.daemon.notify import notify, watchdog_period_s
+from edge.daemon.recorder import Recorder
+from edge.packetlog import PacketLogWriter
+from edge.pipeline import START, TICK_S, Pipeline, Start
+from edge.records import Alert, AlertState, Outcome, Packet
+from edge.store import Run
+
+__all__ = ["Annunciator", "Daemon", "Link", "Places", "log_line"]
+
+CLOCK_EVERY_S = 1.0
+"""How often both clocks are compared, to notice a step."""
+
+_log = structlog.get_logger("monitor")
+
+
+class Annunciator(Protocol):
+    """A way to be heard or seen: takes each new state of an alert, at once."""
+
+    def __call__(self, alert: Alert) -> None:
+        """Announce it; must neither wait nor fail for long."""
+        ...
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where one run keeps things.
+
+    Attributes
+    ----------
+    database, socket : Path
+        The records; the control socket.
+    packet_log : Path | None
+        Every packet that enters, for looking back; None: none is kept.
+    """
+
+    database: Path
+    socket: Path
+    packet_log: Path | None = None
+
+
+def log_line(alert: Alert) -> None:
+    """Announce an alert in the log, without a word about whom or what was measured."""
+    urgent = alert.state is AlertState.RAISED and alert.priority.rank > 0
+    (_log.warning if urgent else _log.info)(
+        "alert",
+        id=alert.id,
+        rule=alert.rule,
+        priority=alert.priority.value,
+        state=alert.state.value,
+    )
+
+
+class Daemon:
+    """One run of the monitor.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        What turns packets into records.
+    links : Sequence[Link]
+        The sources.
+    run : Run
+        This start, as the store will know it.
+    clock : BootClock
+        The clocks of this box.
+    places : Places
+        Where to keep records, and where to listen.
+    annunciators : Sequence[Annunciator]
+        The local alarms, called before anything is written.
+    model_trouble : str
+        Why there is no model, for the status.
+
+    Raises
+    ------
+    edge.packetlog.LogError
+        The packet log cannot be written.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        links: Sequence[Link],
+        run: Run,
+        clock: BootClock,
+        places: Places,
+        annunciators: Sequence[Annunciator] = (log_line,),
+        model_trouble: str = "",
+    ) -> None:
+        self._pipeline, self._clock = pipeline, clock
+        self._annunciators = tuple(annunciators)
+        self._run_facts = run
+        self._wall = WallLog()
+        self._clock_due_s = -math.inf
+        self._watchdog_s = watchdog_period_s()
+        self._watchdog_due_s = -math.inf
+        self._stop = asyncio.Event()
+        self._intake = Intake(list(links), clock.now_s)
+        log = PacketLogWriter(places.packet_log) if places.packet_log is not None else None
+        self._recorder = Recorder(
+            places.database, run, clock.now_s, log, str(places.packet_log or "")
+        )
+        self._answers = Answers(
+            pipeline, self._intake, self._recorder, run, clock.now_s, self._wall
+        )
+        self._answers.model_trouble = model_trouble
+        self._control = ControlServer(places.socket, self._answers.answer)
+
+    async def run(self) -> int:
+        """Monitor until SIGTERM or SIGINT; return the exit code.
+
+        Raises
+        ------
+        edge.control.ControlError
+            A monitor is running here already, or the socket cannot be made.
+        """
+        await self._control.start()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        recording = loop.create_task(self._recorder.run())
+        ticking = loop.create_task(self._tick_until_stopped())
+        try:
+            self._intake.start()
+            await asyncio.wait({recording, ticking}, return_when=asyncio.FIRST_COMPLETED)
+            broken = [t for t in (recording, ticking) if t.done() and t.exception() is not None]
+            for task in broken:
+                _log.error("the monitor is broken and stops", exc_info=task.exception())
+            return 1 if broken else 0
+        finally:
+            await self._end(recording, ticking)
+
+    async def _end(self, *tasks: asyncio.Task[None]) -> None:
+        _notify("STOPPING=1")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._intake.stop()
+        await self._control.close()
+        await self._recorder.close()
+        _log.info("stopped", n_unwritten=len(self._recorder.backlog))
+
+    async def _tick_until_stopped(self) -> None:
+        start = Start(self._run_facts.run_id, self._run_facts.version, self._run_facts.model_id)
+        began_s = self._clock.now_s()
+        self._intake.put(Packet("box", START, began_s, msgspec.json.encode(start)))
+        ready = False
+        while await self._next_tick():
+            self._tick()
+            if not ready:
+                ready = _notify("READY=1") or True
+                _log.info("monitoring", n_sources=len(self._intake.links))
+
+    async def _next_tick(self) -> bool:
+        """Wait for the next point of the grid; false when it is time to stop."""
+        now_s = self._clock.now_s()
+        wait_s = (math.floor(now_s / TICK_S) + 1) * TICK_S - now_s
+        try:
+            await asyncio.wait_for(self._stop.wait(), wait_s)
+        except TimeoutError:
+            return True
+        return False
+
+    def _tick(self) -> None:
+        now_s = self._clock.now_s()
+        packets = self._intake.take()
+        outcome = self._pipeline.advance(packets, now_s)
+        self._announce(outcome)
+        self._recorder.add(packets, outcome, now_s)
+        if now_s >= self._clock_due_s:
+            self._clock_due_s = now_s + CLOCK_EVERY_S
+            self._compare_clocks()
+        # Last, so that only a tick that came to its end keeps systemd content.
+        if self._watchdog_s is not None and now_s >= self._watchdog_due_s:
+            self._watchdog_due_s = now_s + self._watchdog_s
+            _notify("WATCHDOG=1")
+
+    def _announce(self, outcome: Outcome) -> None:
+        for record in outcome.records:
+            if not isinstance(record, Alert):
+                continue
+            for annunciate in self._annunciators:
+                try:
+                    annunciate(record)
+                except Exception:  # noqa: BLE001  # one that fails must not silence the others
+                    _log.exception("cannot announce", by=repr(annunciate), id=record.id)
+            self._answers.note(record)
+
+    def _compare_clocks(self) -> None:
+        now = self._clock.read()
+        stepped_s = self._wall.stepped_s(now)
+        if stepped_s:
+            _log.warning("wall clock stepped", by_s=round(stepped_s, 3))
+        entry = self._wall.note(now)
+        if entry is not None:
+            self._recorder.add_clock(entry)
+
+
+def _notify(state: str) -> bool:
+    try:
+        return notify(state)
+    except OSError as error:
+        _log.warning("systemd does not listen", state=state, error=str(error))
+        return False

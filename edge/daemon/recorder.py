@@ -1,0 +1,238 @@
+"""Write what the monitor makes, in a thread of its own: a disk that hangs holds up nobody.
+
+The event loop puts records in the store's backlog and goes on. This file opens the store, writes
+what is due, tries again when the disk would not, and says how that goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from edge.clock import WallEntry
+from edge.packetlog import LogError, PacketLogWriter
+from edge.records import Outcome, Packet
+from edge.store import Backlog, Run, Store, StoredAlert, StoreDamagedError, StoreError
+
+RETRY_S = 2.0
+"""How long after a failed write the next is tried."""
+
+MAX_UNLOGGED = 50_000
+"""Packets that may wait for the packet log; when the disk hangs longer, the log ends."""
+
+_log = structlog.get_logger("recorder")
+
+
+class StoreReport(msgspec.Struct, frozen=True):
+    """How recording goes, as the status shows it.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    trouble : str
+        Why nothing can be written now; empty: all is well.
+    n_waiting, n_dropped : int
+        Records not yet written; records given up because there were too many.
+    n_failures : int
+        Writes that failed since the start.
+    written_s : float | None
+        Boot clock, last successful write.
+    n_outbox : int | None
+        Alerts and summaries without a receipt, at the last write.
+    moved_aside : str
+        Where a damaged file was moved in this run; empty: none was.
+    packet_log : str
+        Packet log being written, or why it ended; empty: none is kept.
+    """
+
+    path: str
+    trouble: str
+    n_waiting: int
+    n_dropped: int
+    n_failures: int
+    written_s: float | None
+    n_outbox: int | None
+    moved_aside: str
+    packet_log: str
+
+
+class Recorder:
+    """Owner of the store and of the packet log.
+
+    Parameters
+    ----------
+    path : Path
+        The database.
+    run : Run
+        This start of the monitor.
+    now_s : Callable
+        The boot clock.
+    log : PacketLogWriter | None
+        Where to keep all packets that entered.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        run: Run,
+        now_s: Callable[[], float],
+        log: PacketLogWriter | None = None,
+        log_name: str = "",
+    ) -> None:
+        self.path = path
+        self.backlog = Backlog()
+        self._run_facts = run
+        self._now_s = now_s
+        self._packet_log, self._log_state = log, log_name
+        self._log_overrun = False
+        self._unlogged: deque[Packet] = deque()
+        self._store: Store | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self._wake = asyncio.Event()
+        self._askers: list[asyncio.Future[bool]] = []
+        self._trouble = "the store is not open yet"
+        self._n_failures = 0
+        self._written_s: float | None = None
+        self._n_outbox: int | None = None
+        self._moved_aside = ""
+
+    def add(self, packets: Sequence[Packet], outcome: Outcome, now_s: float) -> None:
+        """Take what entered and what was made of it; returns at once."""
+        if self._packet_log is not None and not self._log_overrun:
+            self._unlogged.extend(packets)
+            self._log_overrun = len(self._unlogged) > MAX_UNLOGGED
+        self.backlog.add(outcome, now_s)
+        if self._unlogged or self.backlog.due(now_s):
+            self._wake.set()
+
+    def add_clock(self, entry: WallEntry) -> None:
+        """Take a moment at which both clocks were read."""
+        self.backlog.add_clock(entry)
+
+    async def stored(self) -> bool:
+        """Wait for the next write, and return whether all that was added by now is stored."""
+        asker = asyncio.get_running_loop().create_future()
+        self._askers.append(asker)
+        self._wake.set()
+        return bool(await asker)
+
+    async def alerts(self, limit: int) -> list[StoredAlert]:
+        """Return the latest stored states of alerts.
+
+        Raises
+        ------
+        StoreError
+            They cannot be read.
+        """
+
+        def read() -> list[StoredAlert]:
+            if self._store is None:
+                raise StoreError(f"the store cannot be read: {self._trouble}")
+            return self._store.alerts(limit)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+
+    def report(self) -> StoreReport:
+        """Return how recording goes."""
+        return StoreReport(
+            str(self.path),
+            self._trouble,
+            len(self.backlog),
+            self.backlog.n_dropped,
+            self._n_failures,
+            self._written_s,
+            self._n_outbox,
+            self._moved_aside,
+            self._log_state,
+        )
+
+    async def run(self) -> None:
+        """Write what is due until cancelled."""
+        self._wake.set()  # open the store at once
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not await self._round(everything=bool(self._askers)):
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
+
+    async def close(self) -> None:
+        """Write all that waits, and close the files; `run` must have ended."""
+        await self._round(everything=True)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    async def _round(self, *, everything: bool) -> bool:
+        askers, self._askers = self._askers, []
+        loop = asyncio.get_running_loop()
+        trouble = await loop.run_in_executor(self._thread, self._write, everything)
+        if trouble != self._trouble:
+            if trouble:
+                _log.error("cannot record", error=trouble)
+            else:
+                _log.info("recording", path=str(self.path))
+        self._trouble = trouble
+        for asker in askers:
+            if not asker.done():
+                asker.set_result(not trouble)
+        return not trouble
+
+    def _write(self, everything: bool) -> str:  # noqa: FBT001  # called through the executor
+        """Write, in the recorder's thread, and return why that failed."""
+        self._write_log()
+        now_s = self._now_s()
+        try:
+            if self._store is None:
+                self._store = Store.begin(self.path, self._run_facts, self.backlog)
+                self._moved_aside = str(self._store.moved_aside or self._moved_aside)
+                self._n_outbox = self._store.outbox_count()
+            if everything or self.backlog.due(now_s):
+                self._store.flush(now_s)
+                self._written_s = now_s
+                self._n_outbox = self._store.outbox_count()
+        except StoreDamagedError as error:
+            self._n_failures += 1
+            if self._store is not None:
+                self._store.close()
+                self._store = None  # opened anew in the next round, the damaged file put aside
+            return str(error)
+        except StoreError as error:
+            self._n_failures += 1
+            return str(error)
+        return ""
+
+    def _write_log(self) -> None:
+        if self._packet_log is None:
+            return
+        if self._log_overrun:
+            self._end_log(f"the disk did not take {MAX_UNLOGGED} packets in time")
+            return
+        try:
+            while self._unlogged:
+                self._packet_log.append(self._unlogged.popleft())
+        except LogError as error:
+            self._end_log(str(error))
+
+    def _end_log(self, reason: str) -> None:
+        """Give up the packet log: it is for looking back, and must not fill the memory."""
+        _log.error("packet log ended", reason=reason)
+        self._packet_log = None
+        self._log_state = f"ended: {reason}"
+        self._unlogged.clear()
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        if self._packet_log is not None:
+            try:
+                self._packet_log.close()
+            except LogError as error:
+                self._end_log(str(error))

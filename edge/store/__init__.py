@@ -1,0 +1,234 @@
+"""Outcome -> SQLite: what the monitor found, kept through kill -9, power cuts and full disks.
+
+A record counts once its transaction is on the medium. Alerts and summaries enter the outbox in
+the very transaction that records them, so nothing can be recorded and never sent, or sent and
+never recorded.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import uuid4
+
+from edge.records import Outcome
+from edge.store.backlog import Backlog, Batch
+from edge.store.database import (
+    Database,
+    StoreDamagedError,
+    StoreError,
+    connect,
+    move_aside,
+    quick_check,
+    store_error,
+)
+from edge.store.history import History
+from edge.store.migrations import migrate
+from edge.store.records import (
+    Row,
+    Run,
+    StoredAlert,
+    StoredSummary,
+    Waiting,
+    alert_row,
+    clock_row,
+    gap_row,
+    score_row,
+    summary_row,
+)
+
+__all__ = [
+    "DATABASE",
+    "Backlog",
+    "Batch",
+    "History",
+    "Run",
+    "Store",
+    "StoreDamagedError",
+    "StoreError",
+    "StoredAlert",
+    "StoredSummary",
+    "Waiting",
+]
+
+
+DATABASE = "homeward.db"
+"""The store's file in the data directory."""
+
+
+class Store(History):
+    """The store of one run of the monitor; one per data directory.
+
+    Used by one thread at a time. Make it with `Store.begin`.
+
+    Attributes
+    ----------
+    backlog : Backlog
+        What is made and not yet written; outlives the store when the file has to be reopened.
+    moved_aside : Path | None
+        Where the damaged file went that lay in the way; None when there was none.
+    """
+
+    def __init__(self, database: Database, path: Path, run: Run, backlog: Backlog) -> None:
+        super().__init__(database, path)
+        self.run = run
+        self.backlog = backlog
+        self.moved_aside: Path | None = None
+        self._run_n = self._enter_run()
+
+    @classmethod
+    def begin(cls, path: Path, run: Run, backlog: Backlog | None = None) -> Store:
+        """Open a store to write in it, check the file, and bring its schema up to date.
+
+        A damaged file is moved aside and a fresh one begun; `moved_aside` says so.
+
+        Raises
+        ------
+        StoreError
+            The disk will not have it, or a newer Homeward wrote it.
+        """
+        kept = Backlog() if backlog is None else backlog
+        try:
+            return cls._begin(path, run, kept)
+        except StoreDamagedError:
+            try:
+                aside = move_aside(path)
+            except OSError as error:
+                raise StoreError(
+                    f"{path} is damaged and cannot be moved aside ({error}): check the rights of "
+                    f"{path.parent}, and that its disk is not read-only"
+                ) from error
+            store = cls._begin(path, run, kept)
+            store.moved_aside = aside
+            return store
+
+    @classmethod
+    def _begin(cls, path: Path, run: Run, backlog: Backlog) -> Store:
+        database = connect(path)
+        try:
+            quick_check(database, path)
+            migrate(database, path)
+            return cls(database, path, run, backlog)
+        except StoreError:
+            database.close()
+            raise
+
+    def add(self, outcome: Outcome, now_s: float) -> None:
+        """Take an outcome, and write what is due: an alert at once, the rest within a minute.
+
+        Raises
+        ------
+        StoreError
+            It was due and could not be written. Nothing is lost: it stays in the backlog.
+        """
+        self.backlog.add(outcome, now_s)
+        if self.backlog.due(now_s):
+            self.flush(now_s)
+
+    def flush(self, now_s: float) -> int:
+        """Write all that waits, in one transaction, and return how many records that were.
+
+        Raises
+        ------
+        StoreError
+            It could not be written; it waits on in the backlog.
+        """
+        batch = self.backlog.take()
+        if not batch:
+            return 0
+        try:
+            self.commit(batch)
+        except StoreError:
+            self.backlog.give_back(batch, now_s)
+            raise
+        return batch.n_records
+
+    def commit(self, batch: Batch) -> None:
+        """Write records and their outbox entries in one transaction: all of it, or nothing.
+
+        After an error the same connection may try the same batch again without doubling it:
+        SQLite has rolled back, and the next commit overwrites what had reached the log.
+
+        Raises
+        ------
+        StoreError
+            Nothing of the batch is stored.
+        """
+        try:
+            with self._database.atomic():
+                self._insert("clock_log", [clock_row(e, self._run_n) for e in batch.clock])
+                self._insert("gaps", [gap_row(gap, self._run_n) for gap in batch.gaps])
+                scores = [score_row(score, self.run, self._run_n) for score in batch.scores]
+                self._insert("scores", scores)
+                self._insert_alerts(batch)
+                self._insert_summaries(batch)
+        except sqlite3.Error as error:
+            raise store_error(error, "write", self.path) from error
+
+    def settle(self, uuids: Iterable[str], at_s: float) -> int:
+        """Note that the receiver has stored these entries; return how many were still waiting.
+
+        Raises
+        ------
+        StoreError
+            Nothing was noted; the entries will be sent again, under the same ids.
+        """
+        try:
+            with self._database.atomic():
+                return sum(
+                    self._database.execute(
+                        "UPDATE outbox SET settled_s = ? WHERE uuid = ? AND settled_s IS NULL",
+                        (at_s, uuid),
+                    ).rowcount
+                    for uuid in uuids
+                )
+        except sqlite3.Error as error:
+            raise store_error(error, "write", self.path) from error
+
+    def _enter_run(self) -> int:
+        columns = self.run.__struct_fields__
+        try:
+            # OR IGNORE: the same run enters again when the file was reopened in its midst.
+            self._database.execute(
+                f"INSERT OR IGNORE INTO runs ({', '.join(columns)})"  # noqa: S608
+                f" VALUES ({', '.join('?' * len(columns))})",
+                [getattr(self.run, name) for name in columns],
+            )
+        except sqlite3.Error as error:
+            raise store_error(error, "write", self.path) from error
+        (found,) = self._rows("SELECT n FROM runs WHERE run_id = ?", (self.run.run_id,))
+        return int(found["n"])
+
+    def _insert_alerts(self, batch: Batch) -> None:
+        n = self._last("alerts")
+        sequences: dict[str, int] = {}
+        rows = []
+        for alert in batch.alerts:
+            if alert.id not in sequences:
+                sequences[alert.id] = self._sequence(alert.id)
+            sequences[alert.id] += 1
+            n += 1
+            rows.append(alert_row(alert, self._run_n, n, sequences[alert.id]))
+        self._insert("alerts", rows)
+        self._insert("outbox", [{"uuid": str(uuid4()), "alert": row["n"]} for row in rows])
+
+    def _insert_summaries(self, batch: Batch) -> None:
+        first = self._last("summaries") + 1
+        rows = [summary_row(s, self._run_n, first + i) for i, s in enumerate(batch.summaries)]
+        self._insert("summaries", rows)
+        self._insert("outbox", [{"uuid": str(uuid4()), "summary": row["n"]} for row in rows])
+
+    def _insert(self, table: str, rows: list[Row]) -> None:
+        if rows:
+            self._database.table(table).insert_all(rows)
+
+    def _last(self, table: str) -> int:
+        (row,) = self._database.query(f"SELECT coalesce(max(n), 0) AS n FROM {table}")  # noqa: S608
+        return int(row["n"])
+
+    def _sequence(self, alert_id: str) -> int:
+        (row,) = self._database.query(
+            "SELECT coalesce(max(sequence), 0) AS n FROM alerts WHERE id = ?", (alert_id,)
+        )
+        return int(row["n"])

@@ -1,0 +1,139 @@
+"""What is made and not yet written: bounded, and first things last to go.
+
+The monitor puts records in and never waits; whoever writes takes them out, and gives them back
+when the disk would not have them. While nothing can be written the oldest scores, gaps, summaries
+and clock lines give way to newer ones (counted); an alert never does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TypeVar
+
+import msgspec
+
+from edge.clock import WallEntry
+from edge.records import Alert, Gap, Outcome, Score, Summary
+
+_R = TypeVar("_R")
+
+BATCH_S = 60.0
+"""What is not an alert may wait this long: one transaction a minute keeps an SD card alive."""
+
+MAX_SUMMARIES = 3_000
+"""Two days of one-minute summaries."""
+MAX_GAPS = 10_000
+MAX_SCORES = 9_000
+"""About a day of one patient's windows."""
+MAX_CLOCK = 1_000
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What goes into one transaction; false when there is nothing."""
+
+    alerts: tuple[Alert, ...] = ()
+    summaries: tuple[Summary, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    scores: tuple[Score, ...] = ()
+    clock: tuple[WallEntry, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.n_records > 0
+
+    @property
+    def n_records(self) -> int:
+        """Records in the batch."""
+        n_parts = len(self.summaries) + len(self.gaps) + len(self.scores) + len(self.clock)
+        return len(self.alerts) + n_parts
+
+
+class Backlog:
+    """Records waiting to be written. May be filled and emptied by two threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._alerts: deque[Alert] = deque()
+        self._summaries: deque[Summary] = deque(maxlen=MAX_SUMMARIES)
+        self._gaps: deque[Gap] = deque(maxlen=MAX_GAPS)
+        self._scores: deque[Score] = deque(maxlen=MAX_SCORES)
+        self._clock: deque[WallEntry] = deque(maxlen=MAX_CLOCK)
+        self._oldest_s: float | None = None
+        self.n_dropped = 0
+
+    def __len__(self) -> int:
+        n_parts = len(self._summaries) + len(self._gaps) + len(self._scores) + len(self._clock)
+        return len(self._alerts) + n_parts
+
+    def add(self, outcome: Outcome, now_s: float) -> None:
+        """Put an outcome's records in line; beats and features are not stored (see migrations)."""
+        with self._lock:
+            for record in outcome.records:
+                match record:
+                    case Alert():
+                        self._alerts.append(record)
+                    case Summary():
+                        self._append(self._summaries, record)
+                    case Gap():
+                        self._append(self._gaps, record)
+                    case Score():
+                        self._append(self._scores, record)
+                    case _:
+                        continue
+                self._begin(now_s)
+
+    def add_clock(self, entry: WallEntry) -> None:
+        """Put a moment at which both clocks were read in line."""
+        with self._lock:
+            self._append(self._clock, entry)
+            self._begin(entry.boot_s)
+
+    def due(self, now_s: float) -> bool:
+        """Return whether it is time to write: an alert waits, or anything did for `BATCH_S`."""
+        with self._lock:
+            oldest_s = self._oldest_s
+            return bool(self._alerts) or (oldest_s is not None and now_s - oldest_s >= BATCH_S)
+
+    def take(self) -> Batch:
+        """Return all that waits, and forget it."""
+        with self._lock:
+            batch = Batch(
+                tuple(self._alerts),
+                tuple(self._summaries),
+                tuple(self._gaps),
+                tuple(self._scores),
+                tuple(self._clock),
+            )
+            self._alerts.clear()
+            self._summaries.clear()
+            self._gaps.clear()
+            self._scores.clear()
+            self._clock.clear()
+            self._oldest_s = None
+            return batch
+
+    def give_back(self, batch: Batch, now_s: float) -> None:
+        """Put a batch that could not be written back in front, as far as the bounds allow."""
+        with self._lock:
+            self._alerts.extendleft(reversed(batch.alerts))
+            self._put_back(self._summaries, batch.summaries)
+            self._put_back(self._gaps, batch.gaps)
+            self._put_back(self._scores, batch.scores)
+            self._put_back(self._clock, batch.clock)
+            if batch:
+                # Overdue at once: whoever writes decides how soon to try again.
+                self._oldest_s = now_s - BATCH_S
+
+    def _begin(self, now_s: float) -> None:
+        if self._oldest_s is None:
+            self._oldest_s = now_s
+
+    def _append(self, queue: deque[_R], record: _R) -> None:
+        self.n_dropped += len(queue) == queue.maxlen
+        queue.append(record)
+
+    def _put_back(self, queue: deque[_R], records: tuple[_R, ...]) -> None:
+        room = (queue.maxlen or 0) - len(queue)
+        kept = records[max(0, len(records) - room) :]
+        self.n_dropped += len(records) - len(kept)
+        queue.extendleft(reversed(kept))

@@ -1,0 +1,161 @@
+"""Read what was stored: for `homeward status` and `alerts`, in any process of the same user."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edge.clock import WallEntry
+from edge.store.database import Database, StoreError, connect, store_error
+from edge.store.migrations import check_not_newer
+from edge.store.records import (
+    Row,
+    Run,
+    StoredAlert,
+    StoredSummary,
+    Waiting,
+    alert_from,
+    clock_from,
+    summary_from,
+)
+
+MAX_ROWS = 10_000
+"""The most rows one question is answered with."""
+
+
+class History:
+    """Questions to the store. Records come oldest first.
+
+    Parameters
+    ----------
+    database : Database
+        From `edge.store.database.connect`; closed with the history.
+    path : Path
+        Its file, for error texts.
+    """
+
+    def __init__(self, database: Database, path: Path) -> None:
+        self._database = database
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> History:
+        """Return the history in a file, which is only read.
+
+        Raises
+        ------
+        StoreError
+            There is no such file, it is damaged, or a newer Homeward wrote it.
+        """
+        if not path.exists():
+            raise StoreError(f"nothing has been recorded yet: {path} does not exist")
+        database = connect(path, read_only=True)
+        try:
+            check_not_newer(database, path)
+        except sqlite3.Error as error:
+            database.close()
+            raise store_error(error, "read", path) from error
+        except StoreError:
+            database.close()
+            raise
+        return cls(database, path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def runs(self, limit: int = MAX_ROWS) -> list[Run]:
+        """Return the latest starts of the monitor."""
+        rows = self._rows(
+            "SELECT run_id, boot_id, started_s, version, config_digest, model_id"
+            " FROM runs ORDER BY n DESC LIMIT ?",
+            (limit,),
+        )
+        return [Run(**row) for row in reversed(rows)]
+
+    def alerts(self, limit: int = MAX_ROWS) -> list[StoredAlert]:
+        """Return the latest states of alerts, in the order in which they were stored."""
+        rows = self._rows(
+            "SELECT alerts.*, runs.run_id, runs.boot_id FROM alerts JOIN runs ON runs.n = run"
+            " ORDER BY alerts.n DESC LIMIT ?",
+            (limit,),
+        )
+        return [alert_from(row) for row in reversed(rows)]
+
+    def summaries(self, limit: int = MAX_ROWS) -> list[StoredSummary]:
+        """Return the latest summaries."""
+        rows = self._rows(
+            "SELECT summaries.n, body, runs.run_id, runs.boot_id FROM summaries"
+            " JOIN runs ON runs.n = run ORDER BY summaries.n DESC LIMIT ?",
+            (limit,),
+        )
+        return [summary_from(row) for row in reversed(rows)]
+
+    def clock_log(self) -> list[WallEntry]:
+        """Return what the clocks showed in every boot, for `edge.clock.WallLog`."""
+        rows = self._rows(
+            "SELECT boot_id, boot_s, wall_s, synced FROM clock_log JOIN runs ON runs.n = run"
+            " ORDER BY clock_log.n DESC LIMIT ?",
+            (MAX_ROWS,),
+        )
+        return [clock_from(row) for row in reversed(rows)]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows each table holds."""
+        tables = ("runs", "alerts", "summaries", "gaps", "scores")
+        with self._asking():
+            return {table: self._database.table(table).count for table in tables}
+
+    def outbox_count(self) -> int:
+        """Return how many alerts and summaries have no receipt yet."""
+        (row,) = self._rows("SELECT count(*) AS n FROM outbox WHERE settled_s IS NULL")
+        return int(row["n"])
+
+    def outbox(self, limit: int = 100) -> list[Waiting]:
+        """Return the first entries without a receipt, in the order in which they came to be."""
+        waiting = self._rows(
+            "SELECT uuid, alert, summary FROM outbox WHERE settled_s IS NULL ORDER BY n LIMIT ?",
+            (limit,),
+        )
+        return [self._waiting(row) for row in waiting]
+
+    def _waiting(self, row: Row) -> Waiting:
+        if row["alert"] is not None:
+            (found,) = self._rows(
+                "SELECT alerts.*, runs.run_id, runs.boot_id FROM alerts"
+                " JOIN runs ON runs.n = run WHERE alerts.n = ?",
+                (row["alert"],),
+            )
+            return Waiting(row["uuid"], alert_from(found))
+        (found,) = self._rows(
+            "SELECT summaries.n, body, runs.run_id, runs.boot_id FROM summaries"
+            " JOIN runs ON runs.n = run WHERE summaries.n = ?",
+            (row["summary"],),
+        )
+        return Waiting(row["uuid"], summary_from(found))
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        with self._asking():
+            return list(self._database.query(sql, parameters))
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise store_error(error, "read", self.path) from error

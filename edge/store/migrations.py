@@ -1,0 +1,154 @@
+"""The schema, step by numbered step; a step that was released is never edited, only followed.
+
+What is kept row by row: every state of every alert, summaries, gaps, scores, and the clock log
+that turns boot time into UTC. Beats and features are not: at one row a beat they would be nine
+tenths of all writes, and both come out of the packets again, bit for bit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from uuid import uuid4
+
+from edge.store.database import Database, Migrations, StoreError, store_error
+
+MIGRATIONS = Migrations("homeward")
+
+_RECORDS = (
+    """CREATE TABLE runs (
+        n INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL UNIQUE,
+        boot_id TEXT NOT NULL,
+        started_s REAL NOT NULL,
+        version TEXT NOT NULL,
+        config_digest TEXT NOT NULL,
+        model_id TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE clock_log (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        boot_s REAL NOT NULL,
+        wall_s REAL NOT NULL,
+        synced INTEGER NOT NULL CHECK (synced IN (0, 1))
+    ) STRICT""",
+    """CREATE TABLE alerts (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        id TEXT NOT NULL,
+        sequence INTEGER NOT NULL CHECK (sequence > 0),
+        patient TEXT NOT NULL,
+        episode TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        priority TEXT NOT NULL,
+        state TEXT NOT NULL,
+        since_s REAL NOT NULL,
+        at_s REAL NOT NULL,
+        reason TEXT NOT NULL,
+        evidence TEXT NOT NULL,
+        answered_by TEXT NOT NULL,
+        UNIQUE (id, sequence)
+    ) STRICT""",
+    """CREATE TRIGGER alerts_are_not_edited BEFORE UPDATE ON alerts
+        BEGIN SELECT raise(ABORT, 'alerts are only ever appended'); END""",
+    """CREATE TRIGGER alerts_are_not_deleted BEFORE DELETE ON alerts
+        BEGIN SELECT raise(ABORT, 'alerts are only ever appended'); END""",
+    """CREATE TABLE summaries (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        patient TEXT NOT NULL,
+        start_s REAL NOT NULL,
+        length_s REAL NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE gaps (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        patient TEXT NOT NULL,
+        source TEXT NOT NULL,
+        stream TEXT NOT NULL,
+        start_s REAL NOT NULL,
+        end_s REAL NOT NULL,
+        n_lost INTEGER NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT""",
+    # value: NULL where the model abstained. The model's id is its run's, or stands in `model_id`
+    # where a bundle was changed while the monitor ran.
+    """CREATE TABLE scores (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        patient TEXT NOT NULL,
+        start_s REAL NOT NULL,
+        length_s REAL NOT NULL,
+        value REAL,
+        threshold REAL NOT NULL,
+        contributions TEXT NOT NULL,
+        model_id TEXT
+    ) STRICT""",
+)
+
+_OUTBOX = (
+    """CREATE TABLE outbox (
+        n INTEGER PRIMARY KEY,
+        uuid TEXT NOT NULL UNIQUE,
+        alert INTEGER REFERENCES alerts (n),
+        summary INTEGER REFERENCES summaries (n),
+        settled_s REAL,
+        CHECK ((alert IS NULL) != (summary IS NULL))
+    ) STRICT""",
+    "CREATE INDEX outbox_waiting ON outbox (n) WHERE settled_s IS NULL",
+)
+
+
+STEPS = ("001_records", "002_outbox")
+"""Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
+
+
+@MIGRATIONS(name=STEPS[0])
+def _records(database: Database) -> None:
+    for statement in _RECORDS:
+        database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[1])
+def _outbox(database: Database) -> None:
+    """Begin the outbox; what was recorded before it is put in line first."""
+    for statement in _OUTBOX:
+        database.execute(statement)
+    for column, table in (("alert", "alerts"), ("summary", "summaries")):
+        database.table("outbox").insert_all(
+            {"uuid": str(uuid4()), column: row["n"]}
+            for row in list(database.table(table).rows_where(select="n", order_by="n"))
+        )
+
+
+def migrate(database: Database, path: Path) -> None:
+    """Bring the schema up to date, each step in its own transaction.
+
+    Raises
+    ------
+    StoreError
+        The file was written by a newer Homeward, or a step failed (and left no trace).
+    """
+    try:
+        check_not_newer(database, path)
+        MIGRATIONS.apply(database)
+    except sqlite3.Error as error:
+        raise store_error(error, "bring up to date", path) from error
+
+
+def check_not_newer(database: Database, path: Path) -> None:
+    """Refuse a file with steps this version does not know.
+
+    Raises
+    ------
+    StoreError
+        The file was written by a newer Homeward.
+    """
+    newer = sorted({step.name for step in MIGRATIONS.applied(database)} - set(STEPS))
+    if newer:
+        raise StoreError(
+            f"{path} was written by a newer Homeward (it knows {', '.join(newer)}): install that "
+            f"version again, or name another folder with --data-dir; nothing was changed"
+        )

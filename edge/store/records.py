@@ -1,0 +1,191 @@
+"""Records as rows, and rows as records again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+from edge.clock import WallEntry
+from edge.records import Alert, AlertState, Gap, Kind, Priority, Score, Summary, encode_record
+
+Row: TypeAlias = dict[str, Any]
+
+N_CONTRIBUTIONS = 3
+"""How many of a score's contributions are kept, the largest first; the whole list comes out of
+the packets again."""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One start of the monitor: what later tells which code and settings made a record.
+
+    Attributes
+    ----------
+    run_id : str
+        Unique for ever.
+    boot_id : str
+        The kernel's boot id: boot-clock times of runs with the same one can be compared.
+    started_s : float
+        Boot clock.
+    version, config_digest, model_id : str
+        Homeward's version, digest of the whole configuration, the model; empty: none.
+    """
+
+    run_id: str
+    boot_id: str
+    started_s: float
+    version: str
+    config_digest: str
+    model_id: str = ""
+
+
+class StoredAlert(msgspec.Struct, frozen=True, tag="alert", tag_field="record"):
+    """One state of one alert, as it was stored.
+
+    Attributes
+    ----------
+    n : int
+        Place in the order of all alert records of this box.
+    sequence : int
+        Place in the story of this alert, from 1.
+    run_id, boot_id : str
+        The run that made it, and the boot its times belong to.
+    """
+
+    n: int
+    sequence: int
+    run_id: str
+    boot_id: str
+    alert: Alert
+
+
+class StoredSummary(msgspec.Struct, frozen=True, tag="summary", tag_field="record"):
+    """A summary, as it was stored; fields as in `StoredAlert`."""
+
+    n: int
+    run_id: str
+    boot_id: str
+    summary: Summary
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """One entry of the outbox: the id the receiver tells repeats by, and what is to be sent."""
+
+    uuid: str
+    content: StoredAlert | StoredSummary
+
+
+def alert_row(alert: Alert, run: int, n: int, sequence: int) -> Row:
+    """Return the row of one state of an alert."""
+    return {
+        "n": n,
+        "run": run,
+        "id": alert.id,
+        "sequence": sequence,
+        "patient": alert.patient,
+        "episode": alert.episode,
+        "rule": alert.rule,
+        "kind": alert.kind.value,
+        "priority": alert.priority.value,
+        "state": alert.state.value,
+        "since_s": alert.since_s,
+        "at_s": alert.at_s,
+        "reason": alert.reason,
+        "evidence": _numbers_text(alert.evidence),
+        "answered_by": alert.answered_by,
+    }
+
+
+def alert_from(row: Row) -> StoredAlert:
+    """Return the alert in a row of ``alerts`` joined with its run."""
+    alert = Alert(
+        id=row["id"],
+        patient=row["patient"],
+        episode=row["episode"],
+        rule=row["rule"],
+        kind=Kind(row["kind"]),
+        priority=Priority(row["priority"]),
+        state=AlertState(row["state"]),
+        since_s=row["since_s"],
+        at_s=row["at_s"],
+        reason=row["reason"],
+        evidence=_numbers(row["evidence"]),
+        answered_by=row["answered_by"],
+    )
+    return StoredAlert(row["n"], row["sequence"], row["run_id"], row["boot_id"], alert)
+
+
+def summary_row(summary: Summary, run: int, n: int) -> Row:
+    """Return the row of a summary; its body is the record's JSON."""
+    return {
+        "n": n,
+        "run": run,
+        "patient": summary.patient,
+        "start_s": summary.start_s,
+        "length_s": summary.length_s,
+        "body": encode_record(summary).decode(),
+    }
+
+
+def summary_from(row: Row) -> StoredSummary:
+    """Return the summary in a row of ``summaries`` joined with its run."""
+    summary = _SUMMARY.decode(row["body"])
+    return StoredSummary(row["n"], row["run_id"], row["boot_id"], summary)
+
+
+def gap_row(gap: Gap, run: int) -> Row:
+    """Return the row of a gap."""
+    return {
+        "run": run,
+        "patient": gap.patient,
+        "source": gap.source,
+        "stream": gap.stream,
+        "start_s": gap.start_s,
+        "end_s": gap.end_s,
+        "n_lost": gap.n_lost,
+        "reason": gap.reason,
+    }
+
+
+def score_row(score: Score, run: Run, run_n: int) -> Row:
+    """Return the row of a score, with its largest contributions only."""
+    largest = sorted(
+        (item for item in score.contributions.items() if math.isfinite(item[1])),
+        key=lambda item: (-abs(item[1]), item[0]),
+    )[:N_CONTRIBUTIONS]
+    return {
+        "run": run_n,
+        "patient": score.patient,
+        "start_s": score.start_s,
+        "length_s": score.length_s,
+        "value": float(score.value) if math.isfinite(score.value) else None,
+        "threshold": float(score.threshold),
+        "contributions": _numbers_text({name: round(value, 3) for name, value in largest}),
+        "model_id": None if score.model_id == run.model_id else score.model_id,
+    }
+
+
+def clock_row(entry: WallEntry, run: int) -> Row:
+    """Return the row of a moment at which both clocks were read; its boot is the run's."""
+    synced = int(entry.synchronised)
+    return {"run": run, "boot_s": entry.boot_s, "wall_s": entry.wall_s, "synced": synced}
+
+
+def clock_from(row: Row) -> WallEntry:
+    """Return the moment in a row of ``clock_log`` joined with its run."""
+    return WallEntry(row["boot_id"], row["boot_s"], row["wall_s"], bool(row["synced"]))
+
+
+_SUMMARY = msgspec.json.Decoder(Summary)
+
+
+def _numbers_text(numbers: Mapping[str, float]) -> str:
+    plain = {name: float(value) for name, value in numbers.items()}
+    return msgspec.json.encode(plain).decode()  # NaN becomes null
+
+
+def _numbers(text: str) -> dict[str, float]:
+    found = msgspec.json.decode(text, type=dict[str, float | None])
+    return {name: math.nan if value is None else value for name, value in found.items()}

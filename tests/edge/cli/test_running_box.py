@@ -1,0 +1,266 @@
+"""A real monitor in a process of its own, asked and answered by the real commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.control import ControlError, Status, Trace
+from edge.control.client import ControlClient
+from edge.packetlog import read
+from edge.pipeline import START
+from edge.records import AlertState
+from edge.store import DATABASE, History
+
+ROOT = Path(__file__).parents[3]
+START_S = 30.0
+ALARM_S = 30.0
+STOP_S = 10.0
+
+LOW_SPO2 = """\
+title = "A patient whose oxygen is too low from the start"
+duration_s = 600
+[patient]
+spo2_pct = 80
+"""
+
+QUICK_ALARM = """\
+[alarms.very_low_spo2]
+delay_s = 1
+"""
+
+
+class Box:
+    """A data directory, a configuration, and the commands run on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data_dir = folder / "data"
+        self.config = folder / "box.toml"
+        self.config.write_text(QUICK_ALARM)
+        self.scenario = folder / "low.toml"
+        self.scenario.write_text(LOW_SPO2)
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in {"HOMEWARD_CONFIG", "HOMEWARD_DATA_DIR", "NOTIFY_SOCKET"}
+        }
+        self.environment["PYTHONWARNINGS"] = "error"
+
+    def arguments(self, *words: str) -> list[str]:
+        common = ["--config", str(self.config), "--data-dir", str(self.data_dir)]
+        return [sys.executable, "-m", "edge", words[0], *common, *words[1:]]
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.arguments(*words),
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.arguments("run", *words),
+            cwd=ROOT,
+            env={**self.environment, **more},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, request: Any) -> Any:
+        with ControlClient(self.data_dir / "control.sock") as client:
+            return client.ask(request)
+
+
+def wait_for(condition: Any, limit_s: float, what: str) -> Any:
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not happen within {limit_s} s")
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """A monitor that runs, and the alert that stands in it."""
+
+    box: Box
+    monitor: subprocess.Popen[str]
+    alert: dict[str, Any]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Box:
+    return Box(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    box = Box(tmp_path_factory.mktemp("box"))
+    monitor = box.start("--simulate", str(box.scenario))
+    try:
+        alerts = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")
+        yield Watched(box, monitor, alerts[0])
+    finally:
+        monitor.send_signal(signal.SIGTERM)
+        _, errors = monitor.communicate(timeout=STOP_S)
+    assert monitor.returncode == 0, errors
+    assert "Traceback" not in errors
+
+
+def status_of(box: Box) -> Any:
+    try:
+        return box.ask(Status())
+    except ControlError:  # not listening yet: the caller waits
+        return None
+
+
+def standing(box: Box) -> Any:
+    status = status_of(box)
+    return status and status["live"]["alerts"]
+
+
+def test_status_shows_patient_alert_sources_and_store(watched: Watched) -> None:
+    shown = watched.box.call("status")
+    assert shown.returncode == 3  # an alert stands
+    for text in ("very_low_spo2", watched.alert["id"], "sim:board", "80 %", DATABASE):
+        assert text in shown.stdout
+    *facts, last = map(json.loads, watched.box.call("status", "--json").stdout.splitlines())
+    assert (last["record"], last["pid"]) == ("status", watched.monitor.pid)
+    assert last["n_alerts"] >= 1
+    assert {fact["record"] for fact in facts} == {"patient", "alert", "source", "link", "store"}
+
+
+def test_a_trace_is_the_last_seconds_of_a_signal(watched: Watched) -> None:
+    wait_for(lambda: status_of(watched.box)["live"]["patients"][0]["n_beats"] > 4, ALARM_S, "ECG")
+    trace = watched.box.ask(Trace("ecg_mv", 2.0))
+    assert trace["fs_hz"] == 250.0
+    assert len(trace["values"]) == 500
+    known = [value for value in trace["values"] if value is not None]
+    assert max(known) - min(known) > 0.5  # millivolts: R peaks are in it
+
+
+def test_an_answer_that_was_said_to_be_stored_is_stored(watched: Watched) -> None:
+    box, alert_id = watched.box, watched.alert["id"]
+    unknown = box.call("ack", "no-such-alert", "--by", "Ann")
+    assert unknown.returncode == 1
+    assert "no standing alert begins with 'no-such-alert'" in unknown.stderr
+    answered = box.call("ack", alert_id, "--by", "Ann")
+    assert answered.returncode == 0, answered.stderr
+    assert "seen by Ann" in answered.stdout
+    with History.open(box.data_dir / DATABASE) as history:
+        story = [a.alert for a in history.alerts() if a.alert.id == alert_id]
+    assert story[0].state is AlertState.RAISED
+    assert {a.answered_by for a in story[1:]} >= {"Ann"}
+    again = box.call("ack", alert_id, "--by", "Bob")
+    assert again.returncode == 1
+    assert "acknowledged already, by Ann" in again.stderr
+    listed = box.call("alerts", "--json")
+    assert listed.returncode == 3  # acknowledged, and standing
+    *states, last = map(json.loads, listed.stdout.splitlines())
+    assert last["monitor_answers"] is True
+    assert alert_id in last["standing"]
+    assert {s["sequence"] for s in states if s["id"] == alert_id} >= {1, 2}
+
+
+def test_a_second_monitor_is_refused(watched: Watched) -> None:
+    twice = watched.box.call("run", "--simulate", "quiet")
+    assert twice.returncode == 1
+    assert f"running here already (process {watched.monitor.pid}" in twice.stderr
+    assert watched.box.ask(Status())["monitor"]["pid"] == watched.monitor.pid
+
+
+def test_the_doctor_finds_the_running_monitor(watched: Watched) -> None:
+    *checks, last = map(json.loads, watched.box.call("doctor", "--json").stdout.splitlines())
+    health = {check["name"]: check["health"] for check in checks}
+    assert health["monitor"] == health["store"] == health["data directory"] == "ok"
+    assert last["n_ok"] + last["n_warn"] + last["n_fail"] == len(checks)
+
+
+def test_systemd_is_told_and_sigterm_ends_in_order(box: Box, tmp_path: Path) -> None:
+    log = tmp_path / "all.hwl"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(START_S)
+        name = systemd.getsockname()
+        words = ("--simulate", "quiet", "--log", str(log))
+        monitor = box.start(*words, NOTIFY_SOCKET=name, WATCHDOG_USEC="1000000")
+        told = [systemd.recv(100) for _ in range(4)]
+        assert told.count(b"READY=1") == 1
+        assert told.count(b"WATCHDOG=1") == 3  # twice a second, as long as it ticks
+        began = time.monotonic()
+        monitor.send_signal(signal.SIGTERM)
+        _, errors = monitor.communicate(timeout=STOP_S)
+        assert time.monotonic() - began < STOP_S
+        while (last := systemd.recv(100)) == b"WATCHDOG=1":
+            pass
+        assert last == b"STOPPING=1"
+    assert monitor.returncode == 0, errors
+    assert {packet.stream for packet in read(log)} >= {START, "uart:homeward"}
+    assert not (box.data_dir / "control.sock").exists()
+    nobody = box.call("status")
+    assert nobody.returncode == 1
+    assert "no monitor is running here" in nobody.stderr
+
+
+def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box) -> None:
+    first = box.start("--simulate", str(box.scenario))
+    try:
+        alert = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")[0]
+    finally:
+        first.kill()
+        first.communicate()
+    assert (box.data_dir / "control.sock").exists()  # as a dead monitor leaves it
+    second = box.start("--simulate", "quiet")
+    try:
+        run = wait_for(lambda: status_of(box), START_S, "the second start")
+        assert run["monitor"]["pid"] == second.pid
+        with History.open(box.data_dir / DATABASE) as history:
+            assert alert["id"] in {a.alert.id for a in history.alerts()}
+            assert len(history.runs()) == 2
+        stored = box.call("alerts")
+        assert alert["id"] in stored.stdout
+    finally:
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=STOP_S)
+    assert second.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "there is nothing to watch"),
+        (("--simulate", "no-such-scenario"), "no-such-scenario"),
+        (("--replay", "no/such/recording"), "there is no recording"),
+    ],
+)
+def test_a_start_that_cannot_work_says_why(box: Box, words: tuple[str, ...], said: str) -> None:
+    ended = box.call("run", *words)
+    assert ended.returncode == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_commands_without_a_monitor_say_how_to_start_one(box: Box) -> None:
+    for words in (("status",), ("ack", "x", "--by", "Ann")):
+        ended = box.call(*words)
+        assert ended.returncode == 1
+        assert "start it with `homeward run`" in ended.stderr
+    nothing = box.call("alerts")
+    assert nothing.returncode == 1
+    assert "nothing has been recorded yet" in nothing.stderr

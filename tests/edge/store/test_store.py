@@ -1,0 +1,221 @@
+"""The store keeps what it acknowledged, all of it or nothing, and says what it cannot do."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from edge.clock import WallEntry
+from edge.records import (
+    Alert,
+    AlertState,
+    Beat,
+    Features,
+    Gap,
+    Kind,
+    Outcome,
+    Priority,
+    Score,
+    Summary,
+)
+from edge.store import Backlog, History, Run, Store, StoreError
+from edge.store.backlog import BATCH_S, MAX_SUMMARIES
+
+CLOCK = WallEntry("boot-1", 12.0, 1_700_000_000.0, synchronised=True)
+RUN = Run("run-1", "boot-1", 10.0, "0.1.0", "digest", "model-1")
+
+
+def alert(number: int = 1, state: AlertState = AlertState.RAISED, at_s: float = 20.0) -> Alert:
+    return Alert(
+        id=f"alert-{number}",
+        patient="p1",
+        episode=f"p1/low_spo2/{number}",
+        rule="low_spo2",
+        kind=Kind.PHYSIOLOGICAL,
+        priority=Priority.HIGH,
+        state=state,
+        since_s=20.0,
+        at_s=at_s,
+        reason="SpO2 84 % for 10 s",
+        evidence={"spo2_pct": 84.0, "pi_pct": math.nan},
+    )
+
+
+def summary(start_s: float = 0.0) -> Summary:
+    vitals = {"hr_bpm": {"n": 60.0, "min": 50.0, "p50": 61.0, "max": 70.0}}
+    return Summary("p1", start_s, 60.0, {"ecg_mv": 0.98}, vitals, 61, 0, 1, {"low_spo2": 1})
+
+
+GAP = Gap("p1", "sim:strap", "ecg", 1.0, 2.5, 375, "lost")
+SCORE = Score(
+    "p1", 0.0, 10.0, 0.25, {"a": 0.5, "b": -2.0, "c": 0.1, "d": 1.0, "e": math.nan}, 0.8, "model-1"
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "homeward.db"
+
+
+def test_what_was_committed_is_read_back_by_another_process_as_it_was(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.backlog.add_clock(CLOCK)
+        store.add(Outcome((alert(), GAP, SCORE, summary())), now_s=20.25)
+        with History.open(path) as history:  # while the writer still holds it
+            (stored,) = history.alerts()
+            assert stored.alert.evidence["spo2_pct"] == 84.0
+            assert math.isnan(stored.alert.evidence["pi_pct"])
+            assert (stored.sequence, stored.run_id, stored.boot_id) == (1, "run-1", "boot-1")
+            assert [s.summary for s in history.summaries()] == [summary()]
+            assert history.clock_log() == [CLOCK]
+            expected = {"runs": 1, "alerts": 1, "summaries": 1, "gaps": 1, "scores": 1}
+            assert history.counts() == expected
+            assert history.runs() == [RUN]
+
+
+def test_every_state_of_an_alert_is_kept_in_order(path: Path) -> None:
+    states = [AlertState.RAISED, AlertState.ACKNOWLEDGED, AlertState.ENDED]
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((alert(1, states[0]), alert(2, states[0]), alert(1, states[1]))), 21.0)
+        store.add(Outcome((alert(1, states[2]),)), now_s=22.0)
+        story = [a for a in store.alerts() if a.alert.id == "alert-1"]
+    assert [a.sequence for a in story] == [1, 2, 3]
+    assert [a.alert.state for a in story] == states
+
+
+def test_a_story_goes_on_in_the_next_run(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((alert(),)), now_s=20.0)
+    later = Run("run-2", "boot-2", 5.0, "0.1.0", "digest")
+    with Store.begin(path, later) as store:
+        store.add(Outcome((alert(state=AlertState.ENDED),)), now_s=6.0)
+        assert [(a.sequence, a.boot_id) for a in store.alerts()] == [(1, "boot-1"), (2, "boot-2")]
+
+
+def test_alerts_and_summaries_wait_in_the_outbox_under_ids_of_their_own(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((alert(), GAP, SCORE, summary())), now_s=20.0)
+        waiting = store.outbox()
+        assert [type(w.content).__name__ for w in waiting] == ["StoredAlert", "StoredSummary"]
+        assert all(UUID(w.uuid).version == 4 for w in waiting)
+        assert len({w.uuid for w in waiting}) == 2
+        assert store.settle([waiting[0].uuid, "never seen"], at_s=30.0) == 1
+        assert store.settle([waiting[0].uuid], at_s=31.0) == 0
+        assert store.outbox_count() == 1
+        assert store.outbox() == waiting[1:]
+
+
+def test_an_alert_is_written_at_once_and_the_rest_within_a_minute(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((summary(),)), now_s=100.0)
+        store.add(Outcome((summary(60.0),)), now_s=100.0 + BATCH_S - 0.25)
+        assert store.counts()["summaries"] == 0
+        store.add(Outcome(), now_s=100.0 + BATCH_S)
+        assert store.counts()["summaries"] == 2
+        store.add(Outcome((summary(120.0), alert())), now_s=200.0)
+        assert (store.counts()["summaries"], store.counts()["alerts"]) == (3, 1)
+
+
+def test_beats_and_features_are_not_rows(path: Path) -> None:
+    beat = Beat("p1", 1.0, None, "sim:strap", "II", 250)
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((beat, Features("p1", 0.0, 10.0, {"hr_bpm": 60.0}))), now_s=1.0)
+        assert len(store.backlog) == 0
+        assert store.flush(2.0) == 0
+
+
+def test_a_score_keeps_its_largest_contributions(path: Path) -> None:
+    other = Score("p1", 10.0, 10.0, math.nan, {}, 0.8, "model-2")
+    with Store.begin(path, RUN) as store:
+        store.backlog.add(Outcome((SCORE, other)), now_s=0.0)
+        store.flush(1.0)
+    rows = sqlite3.connect(path).execute(
+        "SELECT value, contributions, model_id FROM scores ORDER BY n"
+    )
+    assert rows.fetchall() == [
+        (0.25, '{"b":-2.0,"d":1.0,"a":0.5}', None),
+        (None, "{}", "model-2"),
+    ]
+
+
+def test_a_transaction_holds_all_of_a_batch_or_none_of_it(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        # The outbox is the last thing written: when it will not take the alert, no alert is there.
+        other = sqlite3.connect(path)
+        other.execute(
+            "CREATE TRIGGER closed BEFORE INSERT ON outbox BEGIN SELECT raise(ABORT, 'no'); END"
+        )
+        other.commit()
+        with pytest.raises(StoreError, match="cannot write"):
+            store.add(Outcome((GAP, alert(), summary())), now_s=20.0)
+        assert set(store.counts().values()) == {0, 1}  # the run alone
+        assert store.counts()["runs"] == 1
+        assert len(store.backlog) == 3
+        other.execute("DROP TRIGGER closed")
+        other.commit()
+        other.close()
+        assert store.flush(21.0) == 3
+        assert (store.counts()["alerts"], store.counts()["gaps"], store.outbox_count()) == (1, 1, 2)
+
+
+def test_alerts_can_be_neither_edited_nor_deleted(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((alert(),)), now_s=20.0)
+    other = sqlite3.connect(path)
+    for statement in ("UPDATE alerts SET reason = 'none'", "DELETE FROM alerts"):
+        with pytest.raises(sqlite3.IntegrityError, match="only ever appended"):
+            other.execute(statement)
+    other.close()
+
+
+def test_a_full_disk_loses_nothing_and_is_told(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        pages = store._database.execute("PRAGMA page_count").fetchone()[0]
+        store._database.execute(f"PRAGMA max_page_count={pages + 8}").fetchone()  # a real FULL
+        number = n_acknowledged = 0
+        with pytest.raises(StoreError, match=r"disk is full.*is kept"):  # noqa: PT012
+            for number in range(1, 200):
+                store.add(Outcome((alert(number), summary())), now_s=20.0 + number)
+                n_acknowledged = number
+        assert n_acknowledged > 0
+        assert store.counts()["alerts"] == store.counts()["summaries"] == n_acknowledged
+        assert len(store.backlog) == 2
+        with pytest.raises(StoreError, match="disk is full"):
+            store.flush(300.0)  # still full, still kept
+        store._database.execute("PRAGMA max_page_count=1000000").fetchone()  # space again
+        assert store.flush(301.0) == 2
+        assert store.counts()["alerts"] == store.counts()["summaries"] == number
+        assert store.outbox_count() == 2 * number
+
+
+def test_while_nothing_can_be_written_summaries_give_way_and_alerts_never() -> None:
+    backlog = Backlog()
+    for number in range(MAX_SUMMARIES + 5):
+        backlog.add(Outcome((alert(number), summary(60.0 * number))), now_s=60.0 * number)
+    batch = backlog.take()
+    assert backlog.n_dropped == 5
+    assert len(batch.alerts) == MAX_SUMMARIES + 5
+    assert batch.summaries[0].start_s == 300.0  # the oldest went
+    backlog.add(Outcome((summary(-60.0), alert(-1))), now_s=0.0)
+    backlog.give_back(batch, now_s=1.0)
+    assert backlog.n_dropped == 6
+    again = backlog.take()
+    assert [a.id for a in again.alerts] == [a.id for a in batch.alerts] + ["alert--1"]
+    assert again.summaries == (*batch.summaries[1:], summary(-60.0))
+
+
+def test_what_failed_once_is_due_again() -> None:
+    backlog = Backlog()
+    backlog.add(Outcome((summary(),)), now_s=0.0)
+    assert not backlog.due(1.0)
+    backlog.give_back(backlog.take(), now_s=1.0)
+    assert backlog.due(1.0)
+
+
+def test_there_is_nothing_to_read_before_the_first_run(path: Path) -> None:
+    with pytest.raises(StoreError, match="nothing has been recorded yet"):
+        History.open(path)

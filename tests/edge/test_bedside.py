@@ -1,0 +1,169 @@
+"""One patient's signals: windows hold what came, ages and quality tell what did not."""
+
+import numpy as np
+import pytest
+
+from edge.bedside import Bedside
+from edge.dsp.timeline import Placement
+from edge.records import Samples
+
+FS_HZ = 250.0
+
+
+def ecg(start_s, n_s, *, bpm=60.0, noise_mv=0.005):
+    """Return a run of narrow QRS complexes, one a beat, with a little noise."""
+    t = start_s + np.arange(round(n_s * FS_HZ)) / FS_HZ
+    phase = (t * bpm / 60) % 1.0 - 0.5
+    qrs = np.exp(-((phase / 0.012) ** 2)) - 0.25 * np.exp(-(((phase - 0.035) / 0.012) ** 2))
+    drawn = np.random.default_rng(round(start_s * 1000)).normal(0, noise_mv, len(t))
+    return (qrs + drawn).astype(np.float32)
+
+
+def feed(bedside, values, start_s, *, signal="ecg_mv", lead="II", skipped=0, until_s=None):
+    samples = Samples(signal, start_s, FS_HZ, values, lead)
+    bedside.take_run(samples, Placement(skipped, 0, start_s, 1 / FS_HZ, 0.01), "board")
+    end_s = start_s + len(values) / FS_HZ if until_s is None else until_s
+    beats = []
+    for now_s in range(int(np.floor(start_s)) + 1, int(np.floor(end_s + 1e-6)) + 1):
+        beats += bedside.advance(float(now_s))
+    return beats
+
+
+def test_beats_come_with_their_time_interval_and_sample():
+    beats = feed(Bedside("p", 120.0), ecg(0.0, 30.0), 0.0)
+
+    assert len(beats) >= 26
+    assert all(abs(beat.at_s - 0.5 - round(beat.at_s - 0.5)) < 0.012 for beat in beats)
+    assert all(beat.rr_ms == pytest.approx(1000.0, abs=9.0) for beat in beats[1:])
+    assert all(beat.sample_idx == round(beat.at_s * FS_HZ) for beat in beats)
+
+
+def test_an_interval_over_a_hole_is_not_known():
+    bedside = Bedside("p", 120.0)
+    feed(bedside, ecg(0.0, 20.0), 0.0)
+    beats = feed(bedside, ecg(22.0, 20.0), 22.0, skipped=round(2 * FS_HZ))
+    late = [beat for beat in beats if beat.at_s > 22.0]
+
+    assert late[0].rr_ms is None
+    assert late[1].rr_ms == pytest.approx(1000.0, abs=9.0)
+    assert late[0].sample_idx == round(late[0].at_s * FS_HZ)
+
+
+def test_a_long_outage_starts_the_detector_anew_and_beats_come_back():
+    bedside = Bedside("p", 120.0)
+    feed(bedside, ecg(0.0, 20.0), 0.0)
+    for now_s in range(21, 200):
+        bedside.advance(float(now_s))
+    beats = feed(bedside, ecg(200.0, 20.0), 200.0, skipped=round(180 * FS_HZ))
+
+    assert len([beat for beat in beats if beat.at_s > 200.0]) >= 14
+    assert beats[-1].sample_idx == round(beats[-1].at_s * FS_HZ)
+
+
+def test_bursts_of_two_seconds_lose_no_beat():
+    bedside, beats = Bedside("p", 120.0), []
+    for start_s in range(0, 60, 2):
+        values = ecg(float(start_s), 2.0)
+        samples = Samples("ecg_mv", float(start_s), FS_HZ, values, "II")
+        beats += bedside.advance(start_s + 1.0)
+        bedside.take_run(samples, Placement(0, 0, float(start_s), 1 / FS_HZ, 0.01), "board")
+        beats += bedside.advance(start_s + 2.0)
+        if start_s > 10:
+            window = bedside.second(start_s + 1.0, 1.0, 30.0)
+            assert window.quality["ecg_mv"] > 0.8
+
+    assert len(beats) >= 56
+
+
+def test_a_window_holds_its_span_and_context_and_says_what_is_missing():
+    bedside = Bedside("p", 120.0)
+    feed(bedside, ecg(0.0, 49.0), 0.0)
+    for now_s in (50, 51, 52):
+        bedside.advance(float(now_s))
+    window = bedside.window(50.0, 10.0, 30.0, 52.0)
+    trace = window.signals["ecg_mv"]
+
+    assert trace.start_s == pytest.approx(10.0)
+    assert len(trace.values) == 10_000
+    assert np.isnan(trace.values[-250:]).all()
+    assert not np.isnan(trace.values[:-250]).any()
+    assert 0.8 < window.quality["ecg_mv"] <= 0.9
+    assert window.age_s["ecg_mv"] == pytest.approx(3.0, abs=0.01)
+    assert len(window.signals["rr_ms"].values) >= 36
+
+
+def test_quality_is_absent_while_nothing_comes():
+    bedside = Bedside("p", 120.0)
+    feed(bedside, ecg(0.0, 20.0), 0.0)
+    for now_s in range(21, 31):
+        bedside.advance(float(now_s))
+
+    assert "ecg_mv" not in bedside.second(30.0, 1.0, 30.0).quality
+
+
+def test_a_second_lead_stands_beside_the_first():
+    bedside = Bedside("p", 60.0)
+    feed(bedside, ecg(0.0, 12.0), 0.0)
+    feed(bedside, ecg(0.0, 12.0) * 3, 0.0, lead="V1")
+    window = bedside.window(10.0, 10.0, 30.0, 12.0)
+
+    assert window.signals["ecg_mv"].lead == "II"
+    assert window.signals["ecg_mv:V1"].lead == "V1"
+
+
+def test_a_value_that_repeats_is_seen_to_be_frozen():
+    bedside = Bedside("p", 60.0)
+    for i in range(30):
+        value = np.array([97.0 if i > 5 else 90.0 + i], np.float32)
+        bedside.take_values(Samples("spo2_pct", 0.0, 0.0, value), float(i), "clip")
+        bedside.advance(i + 1.0)
+
+    window = bedside.second(30.0, 1.0, 30.0)
+
+    assert window.frozen_s["spo2_pct"] == pytest.approx(23.0)
+    assert window.age_s["spo2_pct"] == pytest.approx(1.0)
+
+
+def test_coverage_is_the_share_of_the_period_with_values():
+    bedside = Bedside("p", 120.0)
+    feed(bedside, ecg(0.0, 30.0), 0.0)
+    for i in range(60):
+        if i < 45:
+            value = np.array([97.0], np.float32)
+            bedside.take_values(Samples("spo2_pct", 0.0, 0.0, value), float(i), "clip")
+        bedside.advance(i + 1.0)
+    coverage = bedside.close_period(60.0)
+
+    assert coverage["ecg_mv"] == pytest.approx(0.5, abs=0.01)
+    assert coverage["spo2_pct"] == pytest.approx(0.77, abs=0.03)
+    assert bedside.close_period(60.0)["ecg_mv"] == 0.0
+
+
+def test_a_thermometer_is_kept_value_by_value():
+    bedside = Bedside("p", 60.0)
+    for i in range(4):
+        run = Samples("temp_degc", 0.0, 0.1, np.array([36.5 + i / 10], np.float32))
+        bedside.take_run(run, Placement(0, 0, 10.0 * i, 10.0, 0.1), "thermometer")
+    series = bedside.second(40.0, 1.0, 60.0).signals["temp_degc"]
+
+    assert series.times_s.tolist() == [0.0, 10.0, 20.0, 30.0]
+    assert series.fs_hz == 0.0
+
+
+def test_a_strap_counts_only_where_no_ecg_shows_the_beats():
+    bedside = Bedside("p", 60.0)
+    rr = Samples("rr_ms", 0.0, 0.0, np.array([800.0], np.float32))
+
+    assert len(bedside.take_values(rr, 5.0, "strap")) == 1
+    feed(bedside, ecg(6.0, 4.0), 6.0)
+    assert bedside.take_values(rr, 10.0, "strap") == []
+
+
+def test_a_trace_is_a_copy():
+    bedside = Bedside("p", 60.0)
+    feed(bedside, ecg(0.0, 10.0), 0.0)
+    trace = bedside.trace("ecg_mv", 4.0, 10.0)
+
+    assert len(trace.values) == 1000
+    assert trace.values.flags.owndata
+    assert bedside.trace("pleth_au", 4.0, 10.0) is None

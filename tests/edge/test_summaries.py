@@ -1,0 +1,55 @@
+"""A summary says what a period looked like and begins the next one empty."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.records import Alert, AlertState, Kind, Priority
+from edge.summaries import Tally, describe
+
+
+def alert(state):
+    return Alert(
+        "id",
+        "p",
+        "p/low_spo2/1",
+        "low_spo2",
+        Kind.PHYSIOLOGICAL,
+        Priority.MEDIUM,
+        state,
+        0,
+        0,
+        "",
+        {},
+    )
+
+
+def test_only_raised_alerts_are_counted():
+    tally = Tally()
+    tally.add_alerts([alert(AlertState.RAISED), alert(AlertState.ACTIVE), alert(AlertState.ENDED)])
+
+    assert tally.close("p", 0.0, 60.0, {}).alerts == {"low_spo2": 1}
+
+
+def test_unknown_values_are_left_out_and_the_next_period_is_empty():
+    tally = Tally()
+    for value in (math.nan, 97.0, 95.0):
+        tally.add_vitals({"spo2_pct": value})
+    first = tally.close("p", 0.0, 60.0, {"spo2_pct": 0.5})
+    second = tally.close("p", 60.0, 60.0, {})
+
+    assert first.vitals["spo2_pct"]["n"] == 2
+    assert (first.vitals["spo2_pct"]["min"], first.vitals["spo2_pct"]["max"]) == (95.0, 97.0)
+    assert first.coverage == {"spo2_pct": 0.5}
+    assert second.vitals == {}
+
+
+@given(st.lists(st.floats(20, 300), min_size=1, max_size=200))
+def test_quantiles_are_ordered_and_agree_with_numpy(values):
+    numpy = pytest.importorskip("numpy")
+    found = describe(values)
+
+    assert found["min"] <= found["p10"] <= found["p50"] <= found["p90"] <= found["max"]
+    assert found["p90"] == pytest.approx(numpy.quantile(values, 0.9), abs=0.051)
