@@ -67,7 +67,6 @@ def settings_of(config: Config) -> PipelineSettings:
     """Return what the pipeline has to know of the configuration."""
     return PipelineSettings(
         default_patient=config.patients[0].id,
-        patient_of={source.name: source.patient for source in config.sources},
         rules={
             name: RuleSettings(alarm.settings, alarm.priority, alarm.enabled)
             for name, alarm in config.alarms.items()

@@ -46,6 +46,7 @@ MAX_LAG_TICKS: Final = 4 * 3600
 """Ticks that are made up for one by one; after a longer standstill time goes on from now."""
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
+ASSIGN: Final = "box:assign"
 N_NOTES: Final = 20
 
 
@@ -84,6 +85,13 @@ class Start(msgspec.Struct, frozen=True):
     run_id: str
     version: str = ""
     model_id: str = ""
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """Payload of ``box:assign``: from now on a source is this patient's."""
+
+    source: str
+    patient: str
 
 
 class Scores(Protocol):
@@ -222,7 +230,7 @@ class Pipeline:
             stream = self._sources.stream_of(packet)
             if stream is not None:
                 stream.take(packet)
-            elif packet.stream in {ANSWER, START}:
+            elif packet.stream in {ANSWER, START, ASSIGN}:
                 self._take_event(packet, tick_s)
         return taken
 
@@ -258,6 +266,9 @@ class Pipeline:
             if packet.stream == ANSWER:
                 answer = msgspec.json.decode(packet.payload, type=Answer)
                 self._give_alerts(self._alerts.answer(answer, tick_s))
+            elif packet.stream == ASSIGN:
+                told = msgspec.json.decode(packet.payload, type=Assignment)
+                self._sources.assign(told.source, told.patient)
             elif not self._started and not self._alerts.standing():
                 start = msgspec.json.decode(packet.payload, type=Start)
                 self._alerts = self._new_engine(start.run_id)

@@ -135,12 +135,21 @@ class Sources:
         self.n_unknown = 0
         """Packets of streams no decoder knows, or beyond `MAX_STREAMS`."""
 
+    def assign(self, source: str, patient: str) -> None:
+        """Say whose a source is; what it sent before stays where it was."""
+        self._patient_of[source] = patient
+        for stream in self._streams.values():
+            if stream.source == source:
+                stream.patient = patient
+
     def stream_of(self, packet: Packet) -> Stream | None:
         """Return the packet's stream; None where no decoder knows it."""
         stream = self._streams.get((packet.source, packet.stream))
         if stream is not None:
             return stream
         decoders = self._decoders.get(packet.stream)
+        if decoders is None and packet.source in {"person", "box"}:
+            return None
         if decoders is None or len(self._streams) >= MAX_STREAMS:
             self.n_unknown += 1
             return None

@@ -8,7 +8,6 @@ import hashlib
 import os
 import sys
 import uuid
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +18,7 @@ import typer
 import edge.readers
 from edge.assemble import assemble, open_scorer, settings_of
 from edge.bundle import BundleError
-from edge.cli._shared import CommandError, ConfigFile, DataDir, load_config
+from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
 from edge.config import Config, as_document
 from edge.daemon import Daemon, Link, Places
@@ -66,7 +65,7 @@ def command(
         run_id=str(uuid.uuid4()),
         boot_id=clock.boot_id,
         started_s=clock.now_s(),
-        version=_version(),
+        version=homeward_version(),
         config_digest=_digest(settings),
         model_id=getattr(scorer, "model_id", ""),
     )
@@ -103,7 +102,7 @@ def _links(config: Config, simulate: str | None, replay: Path | None) -> list[Li
         played.packets(recording)
         links.append(Link("replay", readers["replay"], recording))
     if not links:
-        links = [Link(s.name, readers[s.reader], s.settings) for s in config.sources]
+        links = [Link(s.name, readers[s.reader], s.settings, s.patient) for s in config.sources]
     if not links:
         raise CommandError(
             "there is nothing to watch: add [[sources]] to the configuration (`homeward config "
@@ -143,13 +142,6 @@ def _scorer(config: Config) -> tuple[Scores | None, str]:
 def _digest(config: Config) -> str:
     document = msgspec.json.encode(as_document(config), order="deterministic", enc_hook=str)
     return hashlib.sha256(document).hexdigest()
-
-
-def _version() -> str:
-    try:
-        return version("homeward")
-    except PackageNotFoundError:
-        return "source"
 
 
 def _log_plainly() -> None:

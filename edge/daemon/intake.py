@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 import structlog
 
+from edge.pipeline import ASSIGN, Assignment
 from edge.readers import Reader, ReadError
 from edge.records import Packet
 
@@ -41,6 +42,8 @@ class Link(msgspec.Struct):
     ----------
     name : str
         The source's name in the configuration.
+    patient : str
+        Whose its sensors are; empty: the first patient's.
     state : LinkState
         WAITING: it failed, and is tried again in `retry_s`. ENDED: it has no more to give.
     n_packets, n_overflow : int
@@ -54,6 +57,7 @@ class Link(msgspec.Struct):
     name: str
     reader: Reader
     settings: msgspec.Struct
+    patient: str = ""
     state: LinkState = LinkState.RUNNING
     n_packets: int = 0
     n_overflow: int = 0
@@ -140,8 +144,13 @@ class Intake:
         return taken
 
     async def _keep_reading(self, link: Link) -> None:
+        assigned: set[str] = set()
+
         def deliver(packet: Packet) -> None:
             link.n_packets += 1
+            if link.patient and packet.source not in assigned:
+                assigned.add(packet.source)
+                self.put(assignment(packet, link.patient))
             if len(self._queue) >= MAX_PACKETS:
                 link.n_overflow += 1
                 return
@@ -166,6 +175,15 @@ class Intake:
             link.state, link.retry_s = LinkState.WAITING, retry_s
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, RETRY_MOST_S)
+
+
+def assignment(packet: Packet, patient: str) -> Packet:
+    """Return the packet that says whose the sender of `packet` is.
+
+    It goes before the first one of that sender, so that a log of packets knows it too.
+    """
+    payload = msgspec.json.encode(Assignment(packet.source, patient))
+    return Packet("box", ASSIGN, packet.arrived_s, payload)
 
 
 def _note_failure(link: Link, text: str, *, trace: bool = False) -> None:

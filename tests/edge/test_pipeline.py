@@ -231,6 +231,14 @@ def test_patients_share_nothing_but_the_box():
     assert {r.patient for r in records} == {"patient-1", "patient-2"}
 
 
+def test_a_source_is_given_to_a_patient_by_a_packet_of_the_box():
+    packets = simulate("quiet", duration_s=20.0)
+    said = b'{"source":"sim:board","patient":"patient-2"}'
+    records = live([Packet("box", "box:assign", 0.0, said), *packets], 20.0)
+
+    assert {r.patient for r in records if isinstance(r, Beat)} == {"patient-2"}
+
+
 def test_an_empty_outcome_is_false():
     assert not Outcome()
     assert pipeline().advance([], 0.25).records == ()
