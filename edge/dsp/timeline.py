@@ -29,7 +29,8 @@ BUCKET_S: Final = 5.0
 N_BUCKETS: Final = 120
 """Spans a line is fitted to: ten minutes, in which a crystal's rate stays put."""
 FIRST_FIT_S: Final = 0.5
-"""The line is fitted after half a second, then at growing distances up to `BUCKET_S`."""
+LAST_FIT_S: Final = 30.0
+"""The line is fitted after half a second, then at growing distances up to half a minute."""
 RATE_KNOWN_S: Final = 30.0
 """Before this span has been seen, arrivals cannot tell a rate from their own jitter."""
 MAX_PPM: Final = 10_000.0
@@ -101,7 +102,7 @@ class LineFit:
             self._points[-1] = (sensor_s, late_s)
         self._n += 1
         self._spread_s += (abs(arrived_s - self.at(sensor_s)) - self._spread_s) / min(self._n, 256)
-        wait_s = min(BUCKET_S, max(FIRST_FIT_S, (self._fitted_s - self._first_s) / 2))
+        wait_s = min(LAST_FIT_S, max(FIRST_FIT_S, (self._fitted_s - self._first_s) / 2))
         if sensor_s - self._fitted_s >= wait_s:
             self._fitted_s = sensor_s
             self._fit()
