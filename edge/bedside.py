@@ -42,9 +42,9 @@ class Values:
     def take(self, at_s: float, value: float) -> None:
         """Take one value; NaN is a value the sensor called invalid."""
         self.series.append(at_s, value)
-        if math.isnan(value):
+        if value != value:  # noqa: PLR0124  # NaN
             return
-        if math.isfinite(self.last_s):
+        if self.last_s > -math.inf:
             self.spacing_s = at_s - self.last_s
         if value != self._value:
             self._value, self._since_s = value, at_s
@@ -57,8 +57,10 @@ class Values:
 
     def note_second(self, now_s: float) -> None:
         """Count this second as covered when the newest value still stands for it."""
+        age_s = now_s - self.last_s
         low_s, high_s = CURRENT_S
-        self.n_covered += now_s - self.last_s <= min(max(1.5 * self.spacing_s, low_s), high_s)
+        if age_s <= low_s or (age_s <= high_s and age_s <= 1.5 * self.spacing_s):
+            self.n_covered += 1
 
 
 class Bedside:

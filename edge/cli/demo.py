@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import RenderableType
 
 from edge.assemble import assemble, open_scorer, settings_of
 from edge.cli._screen import TRACE_S, draw, say
@@ -65,6 +67,9 @@ def command(
     speed: Annotated[
         float, typer.Option(metavar="N", min=0.1, max=1000.0, help="N times real time.")
     ] = 1.0,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the last screen as an SVG picture.")
+    ] = None,
     *,
     json: AsJson = False,
 ) -> int | None:
@@ -86,7 +91,10 @@ def command(
         try:
             told = Told(scenario, duration_s)
             show = _show_json if json else _show_screen if sys.stdout.isatty() else _show_lines
-            show(_Playing(pipeline, store, told, simulated.packets(settings), speed))
+            playing = _Playing(pipeline, store, told, simulated.packets(settings), speed)
+            show(playing)
+            if picture is not None:
+                _take_picture(playing, picture)
             told.outbox = store.outbox_count()
         finally:
             store.close()
@@ -170,22 +178,31 @@ def _show_screen(playing: _Playing) -> None:
     with Screen(console=console, auto_refresh=False, transient=True) as screen:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         for _ in playing.moments():
-            if next(frames) % every:
-                continue
-            patient = playing.pipeline.live().patients
-            trace = (
-                playing.pipeline.trace(patient[0].patient, "ecg_mv", TRACE_S) if patient else None
-            )
-            screen.update(
-                draw(
-                    playing.pipeline.live(),
-                    None if trace is None else trace.values,
-                    _title(playing),
-                    _foot(playing),
-                    console.width,
-                ),
-                refresh=True,
-            )
+            if next(frames) % every == 0:
+                screen.update(_screen(playing, console.width), refresh=True)
+
+
+def _take_picture(playing: _Playing, picture: Path) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(record=True, width=100, file=StringIO(), force_terminal=True)
+    console.print(_screen(playing, console.width))
+    drawn = console.export_svg(title="homeward demo")
+    # A picture that fetches fonts would tell somebody that it is being looked at.
+    drawn = re.sub(r"@font-face\s*{.*?}", "", drawn, flags=re.DOTALL)
+    picture.write_text(drawn.replace("Fira Code", "DejaVu Sans Mono"), encoding="utf-8")
+    typer.echo(f"homeward: the picture is in {picture}", err=True)
+
+
+def _screen(playing: _Playing, width: int) -> RenderableType:
+    live = playing.pipeline.live()
+    trace = None
+    if live.patients:
+        trace = playing.pipeline.trace(live.patients[0].patient, "ecg_mv", TRACE_S)
+    values = None if trace is None else trace.values
+    return draw(live, values, _title(playing), _foot(playing), width)
 
 
 def _title(playing: _Playing) -> str:

@@ -7,6 +7,7 @@ A new file is tested by existing, and brings captures: ``tests/captures/<name>/*
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge import decoders
-from edge.decoders import DecodeError, Decoder
+from edge.decoders import Batch, DecodeError, Decoder, one_by_one
 from edge.discover import discover, plugin_names
 from edge.records import Packet, Samples, check_signal
 
@@ -26,8 +27,10 @@ LIMIT_S = 0.010
 
 FOUND = discover(decoders, "DECODER", Decoder)
 every_decoder = pytest.mark.parametrize("decoder", FOUND, ids=lambda d: d.name)
+LONG = bool(os.environ.get("HOMEWARD_LONG"))
+"""The long tier: 100,000 byte strings for every decoder."""
 hunt = settings(
-    max_examples=60,
+    max_examples=100_000 if LONG else 60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -126,6 +129,37 @@ def test_two_devices_do_not_disturb_each_other(decoder, capture):
         if at:
             other(Packet("b", capture.stream, float(at), capture.payloads[at - 1]))
         assert len(first) == len(capture.expected[at])
+
+
+@pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
+@given(data=st.data())
+@hunt
+def test_reading_packets_together_gives_what_reading_them_one_by_one_gives(decoder, capture, data):
+    if decoder.open_batch is None:
+        return
+    payloads = capture.payloads * 2
+    for _ in range(data.draw(st.integers(0, 3))):
+        which = data.draw(st.integers(0, len(payloads) - 1))
+        payloads[which] = damaged(payloads[which], data)
+    packets = [Packet("test", capture.stream, float(i), p) for i, p in enumerate(payloads)]
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(packets)), max_size=4)))
+    ends = [*cuts, len(packets)]
+    together = decoder.open_batch()
+    batches = [together(packets[a:b]) for a, b in zip([0, *cuts], ends, strict=True)]
+    alone = one_by_one(decoder.open())(packets)
+
+    assert values_of(batches) == values_of([alone])
+    assert [str(e) for b in batches for e in b.errors] == [str(e) for e in alone.errors]
+
+
+def values_of(batches: list[Batch]) -> dict[tuple[str, str], bytes]:
+    """Return all values by signal and lead, in their order, to the bit."""
+    values: dict[tuple[str, str], bytes] = {}
+    for batch in batches:
+        for samples, _ in batch.found:
+            key = (samples.signal, samples.lead)
+            values[key] = values.get(key, b"") + np.ascontiguousarray(samples.values).tobytes()
+    return values
 
 
 def damaged(payload: bytes, data: st.DataObject) -> bytes:
