@@ -10,7 +10,8 @@ signal still arrives. How long is too long depends on how coarse the number is:
 - temperature, 3600 s: tenths of a degree, skin at rest may hold one for long.
 
 The limits are judgement; no source was found for them. A signal that does not arrive is
-`signal_lost`'s: its repetition says nothing (None). None too where nothing can be told.
+`signal_lost`'s: its repetition says nothing (None). None too where nothing can be told. An ECG
+whose electrode is off is `lead_off`'s and is passed over here: one fault, one alert.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def step(
         told = True
         limit_s = settings[limit_name]
         if repeated_s > limit_s:
+            if name == "ecg_frozen_s" and get("lead_off_flag") == 1.0:
+                # An open electrode rails; that is `lead_off`'s to say, once.
+                continue
             if get(age_name, 0.0) > settings["stale_s"]:
                 gone = True
                 continue

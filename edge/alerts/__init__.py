@@ -11,11 +11,11 @@ One alert is one episode of one rule for one patient. Its life (terms of IEC 606
 - **latched**: the condition is over, the rule is latching and nobody has answered yet.
 - **ended**: the condition was seen to be over for ``clear_s``, and a latching alert was answered.
 
-Findings carry what decided in their evidence, by name. A name that is new, or gone for
-``clear_s``, changes the substance of the reason; a number that moves does not, or a falling SpO2
-would write a record every second. For equipment each name is a fault of its own, so a new name
-while the alert is acknowledged ends that episode and raises the next: having answered for the
-oximeter must not hide the ECG (hazard H6).
+Findings carry what decided in their evidence, by name; a number that moves is no news, or a
+falling SpO2 would write a record every second. For equipment each name is a fault of its own: a
+new one, or one gone for ``clear_s``, changes the substance of the reason, and a new one while the
+alert is acknowledged ends that episode and raises the next: having answered for the oximeter must
+not hide the ECG (hazard H6). For a patient the names only tell why.
 
 None never ends an alert and never begins one. While the data cannot tell, the count towards the
 end stands still, and after ``unsure_s`` the alert says so in its reason.

@@ -155,7 +155,10 @@ def _still_there(
         return say(episode, AlertState.ENDED, now_s, settings)
     episode.reason = finding.reason
     episode.evidence = plain(finding.evidence)
-    if more or fewer or episode.said_unsure or alert.state is AlertState.LATCHED:
+    # Of equipment each name is a fault of its own. Of a patient the names only tell why, and a
+    # reason that shifts from window to window is no news.
+    changed = alert.kind is Kind.TECHNICAL and (more or fewer)
+    if changed or episode.said_unsure or alert.state is AlertState.LATCHED:
         return say(episode, alert.state if quiet else AlertState.ACTIVE, now_s, settings)
     return None
 

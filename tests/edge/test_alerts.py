@@ -393,13 +393,15 @@ def test_absence_unseen_is_not_absence_of_a_fault():
     assert lose(on, 23.0, "ecg_age_s", "spo2_age_s") == []
 
 
-def test_other_words_for_the_same_patient_do_not_sound_again():
+@pytest.mark.parametrize("answered", [False, True])
+def test_other_words_for_the_same_patient_are_no_news(answered):
     on = engine()
     play(on, [True])
-    acknowledge(on, 0.5)
+    if answered:
+        acknowledge(on, 0.5)
     other = find(True, 1.0, evidence={"rmssd_ms": 90.0})
 
-    assert states(on.step([other], 1.0)) == [ACKNOWLEDGED]
+    assert on.step([other], 1.0) == []
 
 
 # --- several patients and rules

@@ -53,3 +53,10 @@ def test_a_lost_signal_does_not_hide_a_frozen_one():
 def test_nothing_to_see_tells_nothing():
     assert say({}).present is None
     assert say({"ecg_frozen_s": float("nan")}).present is None
+
+
+def test_an_open_electrode_is_one_fault_not_two():
+    railed = {"ecg_frozen_s": 30.0, "ecg_age_s": 0.1}
+
+    assert say({**railed, "lead_off_flag": 1.0}).present is False
+    assert say({**railed, "lead_off_flag": 0.0}).present
