@@ -15,6 +15,7 @@ from edge.decoders import Decoder
 from edge.discover import discover
 from edge.features import FeatureFamily
 from edge.pipeline import Pipeline, PipelineSettings, RuleSettings, Scores
+from edge.records import Features, Score, ScorerError
 
 
 def assemble(
@@ -48,6 +49,17 @@ def assemble(
     )
 
 
+class NoModel:
+    """Stands where a model should be that could not be opened: every window says why."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def score(self, features: Features) -> Score:
+        """Raise `ScorerError`: the pipeline makes it a technical finding and goes on."""
+        raise ScorerError(f"no score from {features.start_s:.0f} s on: {self._reason}")
+
+
 def open_scorer(folder: Path | None = None) -> Scores:
     """Return the model of a folder, verified and self-tested; None: the one shipped.
 
@@ -55,7 +67,7 @@ def open_scorer(folder: Path | None = None) -> Scores:
     ------
     edge.bundle.BundleError
         The folder does not hold a whole, unchanged model.
-    edge.scorer.ScorerError
+    edge.records.ScorerError
         The model does not give its own golden results.
     """
     from edge.scorer import Scorer  # noqa: PLC0415  # onnxruntime costs 30 MB where unused

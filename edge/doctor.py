@@ -21,6 +21,7 @@ from edge.clock import synchronised
 from edge.config import Config, ConfigError
 from edge.control import ControlError, Status
 from edge.control.client import ControlClient, NotRunningError
+from edge.records import ScorerError
 from edge.store.database import StoreError, connect, quick_check
 from edge.store.migrations import check_not_newer
 
@@ -180,7 +181,7 @@ def check_model(config: Config) -> Finding:
     if not config.model.enabled:
         return Finding("model", Health.OK, "switched off in the configuration")
     # onnxruntime takes 30 MB and a moment, and may be missing on the box that is examined.
-    from edge.scorer import Scorer, ScorerError  # noqa: PLC0415
+    from edge.scorer import Scorer  # noqa: PLC0415
 
     try:
         scorer = Scorer(load(config.model.bundle))

@@ -20,8 +20,12 @@ from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, AnswerErr
 from edge.bedside import Bedside
 from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
-from edge.features import CONTEXT_S, SECOND_S, WINDOW_S, FeatureFamily
+from edge.explain import name_strongest
+from edge.features import FeatureFamily
 from edge.records import (
+    CONTEXT_S,
+    SECOND_S,
+    WINDOW_S,
     Features,
     Finding,
     Live,
@@ -32,6 +36,7 @@ from edge.records import (
     Record,
     Samples,
     Score,
+    ScorerError,
     Stamp,
     Window,
 )
@@ -112,6 +117,7 @@ class _Patient:
         self.vitals: Mapping[str, float] = {}
         self.score = math.nan
         self.n_windows = 0
+        self.model_failed = False
 
 
 class Pipeline:
@@ -145,6 +151,7 @@ class Pipeline:
         self._sources = Sources(decoders, settings.patient_of, settings.default_patient)
         self._vitals = [f for f in families if f.every_s == SECOND_S]
         self._families = [f for f in families if f.every_s == WINDOW_S]
+        self._words = {name: text for f in families for name, text in f.words.items()}
         self._watch = [(rule, _set(rule, settings)) for rule in rules]
         self._watch = [(rule, told) for rule, told in self._watch if told.enabled]
         facts = {
@@ -298,6 +305,8 @@ class Pipeline:
     def _see_second(self, name: str, patient: _Patient, now_s: float) -> Features:
         window = patient.bedside.second(now_s, SECOND_S, CONTEXT_S)
         values = _compute(self._vitals, window, patient.bedside.signals)
+        if self._scorer is not None:
+            values["model_failed_flag"] = float(patient.model_failed)
         patient.vitals = values
         patient.tally.add_vitals(values)
         return Features(name, now_s - SECOND_S, SECOND_S, values)
@@ -312,7 +321,15 @@ class Pipeline:
         patient.n_windows += 1
         if self._scorer is None:
             return features, None
-        score = self._scorer.score(features)
+        try:
+            score = name_strongest(self._scorer.score(features), features, self._words)
+        except ScorerError as error:
+            # The limits go on without it; `edge.alarms.model_failed` tells.
+            if not patient.model_failed:
+                self._note(str(error))
+            patient.model_failed, patient.score = True, math.nan
+            return features, None
+        patient.model_failed = False
         patient.score = score.value
         self._out.append(score)
         return features, score

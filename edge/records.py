@@ -20,6 +20,13 @@ from numpy.typing import NDArray
 FloatArray: TypeAlias = NDArray[np.float32]
 TimeArray: TypeAlias = NDArray[np.float64]
 
+SECOND_S = 1.0
+"""Cadence of the vital signs that limit alarms watch."""
+WINDOW_S = 10.0
+"""Cadence of the windows that the model scores."""
+CONTEXT_S = 30.0
+"""What a window may look back on before its own start."""
+
 UNITS = frozenset(
     {"mv", "ms", "bpm", "brpm", "pct", "degc", "g", "au", "flag", "mmhg", "mgdl", "kg", "v", "ohm"}
 )
@@ -236,6 +243,8 @@ class Score(msgspec.Struct, frozen=True, tag="score", tag_field="record"):
         Feature name -> exact addend to the log odds, relative to normal windows.
     threshold : float
         The value from which the model's maker calls a window anomalous.
+    strongest : tuple[str, ...]
+        The contributions that spoke most strongly for an anomaly, in words with numbers.
     """
 
     patient: str
@@ -245,6 +254,11 @@ class Score(msgspec.Struct, frozen=True, tag="score", tag_field="record"):
     contributions: Mapping[str, float]
     threshold: float
     model_id: str
+    strongest: tuple[str, ...] = ()
+
+
+class ScorerError(RuntimeError):
+    """The model gives no score; limit alarms do not depend on it."""
 
 
 class Kind(StrEnum):

@@ -9,7 +9,7 @@ Low priority only: a model advises, the limits decide (clinical.md 6.3). Nothing
 touches another one.
 
 The reason names up to three features that spoke most strongly for the last hit, with value and
-addend to the log odds; the evidence has them by name.
+addend to the log odds (`edge.explain` puts them into words).
 """
 
 from __future__ import annotations
@@ -19,43 +19,35 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from edge.alarms import Rule
-from edge.alarms._cadence import WINDOW_S
-from edge.alarms._words import describe
-from edge.records import Features, Finding, Kind, Priority, Score
+from edge.records import WINDOW_S, Features, Finding, Kind, Priority, Score
 
 NAME = "anomaly"
 
-N_NAMED = 3
-"""How many features the reason names."""
-
-Told: TypeAlias = tuple[str, float | None, float]
-"""Feature, value (None: could not be computed), addend to the log odds."""
-State: TypeAlias = tuple[Sequence[bool | None], Sequence[Told], float]
-"""Hits of the last windows, oldest first (None: not scored); what spoke for the last hit, and
-its score."""
+State: TypeAlias = tuple[Sequence[bool | None], Sequence[str], float]
+"""Hits of the last windows, oldest first (None: not scored); what spoke for the last hit, in
+words; and its score."""
 
 
 def step(
     state: State, seen: Features, score: Score | None, settings: Mapping[str, float]
 ) -> tuple[State, Finding]:
     """Count the hits among the last windows; see the module."""
-    marks, named, value = state
+    marks, told, value = state
     n_windows = int(settings["n_windows"])
     n_needed = min(int(settings["n_needed"]), n_windows)
     hit = _hit(score)
     marks = (*marks, hit)[-n_windows:]
     if hit and score is not None:
-        named, value = _strongest(score, seen.values), score.value
-    state = (marks, named, value)
+        told, value = score.strongest, score.value
+    state = (marks, told, value)
     n_hits = marks.count(True)
     n_unknown = n_windows - n_hits - marks.count(False)
     at_s = seen.end_s
     if n_hits >= n_needed:
+        why = ", ".join(told) or "no single feature stands out"
         reason = f"unlike normal in {n_hits} of the last {n_windows} windows, score {value:.2f}: "
-        reason += _sentence(named)
-        evidence = {name: number for name, number, _ in named if number is not None}
-        evidence["score"] = value
-        return state, Finding(seen.patient, NAME, at_s, True, reason, evidence)  # noqa: FBT003
+        evidence = {"score": value, "n_hits": float(n_hits)}
+        return state, Finding(seen.patient, NAME, at_s, True, reason + why, evidence)  # noqa: FBT003
     if n_hits + n_unknown < n_needed:
         return state, Finding(seen.patient, NAME, at_s, False, "like normal")  # noqa: FBT003
     reason = "no model" if score is None else "too few windows could be scored"
@@ -66,25 +58,6 @@ def _hit(score: Score | None) -> bool | None:
     if score is None or math.isnan(score.value):
         return None
     return score.value >= score.threshold
-
-
-def _strongest(score: Score, values: Mapping[str, float]) -> tuple[Told, ...]:
-    """Return the features that spoke most strongly for the alarm; ties by name."""
-    speaking = [(-addend, name) for name, addend in score.contributions.items() if addend > 0.0]
-    named: list[Told] = []
-    for minus, name in sorted(speaking)[:N_NAMED]:
-        number = values.get(name, math.nan)
-        named.append((name, None if math.isnan(number) else number, -minus))
-    return tuple(named)
-
-
-def _sentence(named: Sequence[Told]) -> str:
-    if not named:
-        return "no single feature stands out"
-    return ", ".join(
-        describe(name, math.nan if number is None else number, addend)
-        for name, number, addend in named
-    )
 
 
 RULE = Rule(

@@ -11,10 +11,9 @@ away 60 % (Masimo, 32 million points of 10 hospitals; clinical.md 6.5).
 from __future__ import annotations
 
 from edge.alarms import Rule
-from edge.alarms._cadence import SECOND_S
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S
 from edge.alarms._limit import Watched, below
-from edge.records import Kind, Priority
+from edge.records import SECOND_S, Kind, Priority
 
 NAME = "low_spo2"
 

@@ -11,9 +11,8 @@ import math
 from collections.abc import Mapping
 
 from edge.alarms import Rule
-from edge.alarms._cadence import SECOND_S
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S, Lasting, met, unmet
-from edge.records import Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
 
 NAME = "poor_signal"
 

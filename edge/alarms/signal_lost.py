@@ -19,8 +19,7 @@ import math
 from collections.abc import Mapping
 
 from edge.alarms import Rule
-from edge.alarms._cadence import SECOND_S
-from edge.records import Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
 
 NAME = "signal_lost"
 

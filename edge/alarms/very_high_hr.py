@@ -10,10 +10,9 @@ No rate (NaN: no usable ECG and no strap) is None, never False.
 from __future__ import annotations
 
 from edge.alarms import Rule
-from edge.alarms._cadence import SECOND_S
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S
 from edge.alarms._limit import Watched, above
-from edge.records import Kind, Priority
+from edge.records import SECOND_S, Kind, Priority
 
 NAME = "very_high_hr"
 

@@ -67,7 +67,7 @@ KNOWN_ERRORS: Final[Mapping[str, int]] = {
     "edge.control.ControlError": FAILED,
     "edge.packetlog.layout.LogError": FAILED,
     "edge.readers.ReadError": FAILED,
-    "edge.scorer.ScorerError": FAILED,
+    "edge.records.ScorerError": FAILED,
     "edge.store.database.StoreError": FAILED,
 }
 """Errors that are no fault of ours, by full name (so that none is imported) -> exit code.

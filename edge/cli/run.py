@@ -16,7 +16,7 @@ import structlog
 import typer
 
 import edge.readers
-from edge.assemble import assemble, open_scorer, settings_of
+from edge.assemble import NoModel, assemble, open_scorer, settings_of
 from edge.bundle import BundleError
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
@@ -26,7 +26,7 @@ from edge.discover import discover
 from edge.pipeline import Scores
 from edge.readers import Reader, simulated
 from edge.readers import replay as played
-from edge.scorer import ScorerError
+from edge.records import ScorerError
 from edge.store import DATABASE, Run
 
 _log = structlog.get_logger("run")
@@ -136,7 +136,7 @@ def _scorer(config: Config) -> tuple[Scores | None, str]:
         return open_scorer(config.model.bundle), ""
     except (BundleError, ScorerError) as error:
         _log.error("no model: limit alarms only", error=str(error))
-        return None, str(error)
+        return NoModel(str(error)), str(error)
 
 
 def _digest(config: Config) -> str:

@@ -38,7 +38,7 @@ eight times smaller without a gap, which is taken for standstill (P waves alone)
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ EDGE_S = 0.12  # so near to where the signal begins the filters ring
 REACH_S = 0.09  # the R peak lies within this of the middle of its complex
 BASE_S = 0.25  # its local baseline is the median of this much on either side
 SAME_SIDE = 0.85  # the deflection of the previous beats' side wins from this part of the other
+NOWHERE = -1
 RAIL_MV = 1e5  # no electrode gives more; such values count as missing
 
 
@@ -97,7 +98,6 @@ class BeatDetector:
         self.n_pushed = 0
         self._missing_n = 0  # of the present run, while it may still be bridged
         self._gap_from: int | None = 0  # where the present gap began
-        self._before: float | None = None  # the last sample before the present run
         # Stretches with signal that the envelope still holds: [first, end), the last one open.
         self._stretches: deque[list[int]] = deque()
         self._gaps: deque[tuple[int, bool]] = deque()  # not yet told to the rules
@@ -119,11 +119,14 @@ class BeatDetector:
         """
         self.n_pushed += len(ecg_mv)
         beats: list[int] = []
-        for values, n_missing in self._runs(np.asarray(ecg_mv, np.float64)):
-            if n_missing:
-                self._miss(n_missing, beats)
+        step = self._envelope.block_n  # the most the envelope can take
+        for first in range(0, len(ecg_mv), step):
+            block = ecg_mv[first : first + step]
+            # NaN counts as the largest and as the smallest, and is neither below nor above.
+            if block.item(block.argmax()) < RAIL_MV and block.item(block.argmin()) > -RAIL_MV:
+                self._take(block, beats)
             else:
-                self._take(values, beats)
+                self._take_runs(block, beats)
         return beats
 
     @property
@@ -138,20 +141,15 @@ class BeatDetector:
         first = ahead if open_idx is None else min(open_idx, ahead)
         return max(self._last_idx + 1, first - self._envelope.lag_n - self._reach_n, 0)
 
-    def _runs(self, ecg: NDArray[np.float64]) -> Iterator[tuple[NDArray[np.float64], int]]:
-        """Cut into runs with signal and runs without, not longer than the envelope can take."""
-        step = self._envelope.block_n
-        for first in range(0, len(ecg), step):
-            block = ecg[first : first + step]
-            if (
-                np.maximum.reduce(block) < RAIL_MV and np.minimum.reduce(block) > -RAIL_MV
-            ):  # not NaN
-                yield block, 0
-                continue
-            good = np.abs(block) < RAIL_MV
-            edges = np.flatnonzero(good[1:] != good[:-1]) + 1
-            for run in np.split(np.arange(len(block)), edges):
-                yield (block[run], 0) if good[run[0]] else (block[:0], len(run))
+    def _take_runs(self, block: NDArray[np.floating[Any]], beats: list[int]) -> None:
+        """Take a block run by run: with signal, without."""
+        good = np.abs(block) < RAIL_MV
+        edges = np.flatnonzero(good[1:] != good[:-1]) + 1
+        for run in np.split(np.arange(len(block)), edges):
+            if good[run[0]]:
+                self._take(block[run], beats)
+            else:
+                self._miss(len(run), beats)
 
     def _miss(self, n: int, beats: list[int]) -> None:
         if self._gap_from is not None:
@@ -170,15 +168,16 @@ class BeatDetector:
             self._judge(self._envelope.skip(part), beats)
             n -= part
 
-    def _take(self, values: NDArray[np.float64], beats: list[int]) -> None:
+    def _take(self, values: NDArray[np.floating[Any]], beats: list[int]) -> None:
+        envelope = self._envelope
         if self._gap_from is not None:
             self._begin_stretch()
-        elif self._missing_n and self._before is not None:
-            line = np.linspace(self._before, values[0], self._missing_n + 2)[1:-1]
+        elif self._missing_n:
+            before = float(envelope.raw(envelope.n - 1, envelope.n)[0])
+            line = np.linspace(before, float(values[0]), self._missing_n + 2)[1:-1]
             self._missing_n = 0
-            self._judge(self._envelope.push(line), beats)
-        self._before = float(values[-1])
-        self._judge(self._envelope.push(values), beats)
+            self._judge(envelope.push(line), beats)
+        self._judge(envelope.push(values), beats)
 
     def _begin_stretch(self) -> None:
         now = self._envelope.n
@@ -190,57 +189,55 @@ class BeatDetector:
             self._stretches.popleft()
 
     def _judge(self, peaks: list[tuple[int, int]], beats: list[int]) -> None:
+        rules, found = self._rules, list[int]()
         for idx, height in peaks:
-            self._tell_gaps(idx, beats)
-            for beat in self._rules.peak(idx, height):
-                self._report(beat, beats)
+            self._tell_gaps(idx, found)
+            rules.peak(idx, height, found)
         certain = self._envelope.open_idx
-        self._tell_gaps(certain, beats)
-        for beat in self._rules.pass_time(certain):
-            self._report(beat, beats)
+        self._tell_gaps(certain, found)
+        rules.pass_time(certain, found)
+        for peak_idx in found:
+            idx = self._r_peak(peak_idx - self._envelope.lag_n)
+            if idx > self._last_idx:
+                self._last_idx = idx
+                beats.append(idx)
 
-    def _tell_gaps(self, to_idx: int, beats: list[int]) -> None:
+    def _tell_gaps(self, to_idx: int, found: list[int]) -> None:
         while self._gaps and self._gaps[0][0] <= to_idx:
             end, anew = self._gaps.popleft()
-            for beat in self._rules.pass_time(end):
-                self._report(beat, beats)
+            self._rules.pass_time(end, found)
             self._rules.gap(end, learn_anew=anew)
 
     # ---- where exactly ------------------------------------------------------------------
 
-    def _report(self, peak_idx: int, beats: list[int]) -> None:
-        idx = self._r_peak(peak_idx - self._envelope.lag_n)
-        if idx is not None and idx > self._last_idx:
-            self._last_idx = idx
-            beats.append(idx)
-
-    def _r_peak(self, middle: int) -> int | None:
-        """Return the extremum of the complex, None where the signal's edge made it."""
-        stretch = next((s for s in reversed(self._stretches) if s[0] <= middle), None)
-        if stretch is None:
-            return None
-        begin, end = stretch[0], min(stretch[1], self._envelope.n)
+    def _r_peak(self, middle: int) -> int:
+        """Return the extremum of the complex, `NOWHERE` where the signal's edge made it."""
+        for begin, stretch_end in reversed(self._stretches):
+            if begin <= middle:
+                end = min(stretch_end, self._envelope.n)
+                break
+        else:
+            return NOWHERE
         first = max(begin, middle - self._reach_n)
         last = min(end, middle + self._reach_n + 1)
         if last - first < 3:
-            return None
+            return NOWHERE
         qrs = self._envelope.raw(first, last)
         at, side = self._main_deflection(qrs, self._baseline(begin, end, middle))
-        if at in (0, len(qrs) - 1):  # drift hides it: look at what stands off the straight line
+        if at in (0, last - first - 1):  # drift hides it: look at what stands off the straight line
             at, side = self._main_deflection(qrs - np.linspace(qrs[0], qrs[-1], len(qrs)), 0.0)
         idx = first + at
         if (begin > 0 and idx < begin + self._edge_n) or idx >= end - 1:
-            return None
+            return NOWHERE
         self._side = side
         return idx
 
     def _baseline(self, begin: int, end: int, middle: int) -> float:
-        near = self._envelope.raw(
-            max(begin, middle - self._base_n), min(end, middle + self._base_n)
-        )
-        ranked = sorted(near[:: max(1, len(near) // 24)].tolist())
+        first, last = max(begin, middle - self._base_n), min(end, middle + self._base_n)
+        near = self._envelope.raw(first, last)
+        ranked: list[float] = sorted(near[:: max(1, (last - first) // 24)].tolist())
         n = len(ranked)
-        return float(ranked[(n - 1) // 2] + ranked[n // 2]) / 2
+        return (ranked[(n - 1) // 2] + ranked[n // 2]) / 2
 
     def _main_deflection(self, qrs: NDArray[np.float64], base: float) -> tuple[int, float]:
         """Return where the QRS goes farthest from its baseline, and to which side.
@@ -249,7 +246,7 @@ class BeatDetector:
         jump by the time from R to S otherwise.
         """
         top, bottom = int(qrs.argmax()), int(qrs.argmin())
-        up, down = float(qrs[top]) - base, base - float(qrs[bottom])
+        up, down = qrs.item(top) - base, base - qrs.item(bottom)
         if self._side > 0:
             down *= SAME_SIDE
         elif self._side < 0:

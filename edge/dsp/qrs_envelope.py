@@ -12,6 +12,8 @@ the absolute value of P. S. Hamilton's version instead of the square).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,7 @@ WINDOW_S = 0.120  # one QRS complex, also a wide one
 APART_S = 0.200  # two ventricles cannot beat closer together
 KEPT_S = 8.0  # how far back questions can be asked
 QUANTUM_MV = 2.0**-30
+NO_PEAK = (0, 0)  # every peak is higher than nothing
 
 
 class QrsEnvelope:
@@ -49,32 +52,36 @@ class QrsEnvelope:
         self.lag_n = _energy_delay(SosFilter(sos), fs_hz) + (self._slope_n + self.window_n) // 2
         size = 2 * self.kept_n + self.block_n
         self._raw = np.zeros(size)
-        self._filtered = np.zeros(size)
         self._slope = np.zeros(size, np.int64)
-        self._sum = np.zeros(size, np.int64)
         self._height = np.zeros(size, np.int64)
         # The arrays start with zeros as if the lead had been silent: index 0 is at `kept_n`.
         self._shift = self.kept_n
-        self._top: tuple[int, int] | None = None
-        self._searched = 0
+        # One block only: the end of the block before, and then this one.
+        self._filtered = np.zeros(self._slope_n + self.block_n)
+        self._rising = np.zeros(1 + self.block_n, np.bool_)
+        self._top = NO_PEAK
         #: Samples so far, missing ones included.
         self.n = 0
 
-    def push(self, ecg_mv: NDArray[np.float64]) -> list[tuple[int, int]]:
+    def push(self, ecg_mv: NDArray[np.floating[Any]]) -> list[tuple[int, int]]:
         """Take at most `block_n` finite samples; return the peaks that became certain."""
-        at, end = self._make_room(len(ecg_mv))
+        n, slope_n, filtered = len(ecg_mv), self._slope_n, self._filtered
+        at, end = self._make_room(n)
         self._raw[at:end] = ecg_mv
-        self._filtered[at:end] = self._filter.run(ecg_mv)
-        slope = self._filtered[at:end] - self._filtered[at - self._slope_n : end - self._slope_n]
-        np.abs(slope, out=slope)
-        self._slope[at:end] = slope
+        block = filtered[slope_n : slope_n + n]
+        block[:] = self._filter.run(ecg_mv)
+        slope = block - filtered[:n]
+        self._slope[at:end] = np.absolute(slope, slope)
+        filtered[:slope_n] = filtered[n : n + slope_n]
         return self._sum_up(at, end)
 
     def skip(self, n: int) -> list[tuple[int, int]]:
         """Pass over at most `block_n` missing samples; the filter starts afresh after them."""
+        slope_n, filtered = self._slope_n, self._filtered
         at, end = self._make_room(n)
         self._raw[at:end] = self._raw[at - 1]
-        self._filtered[at:end] = 0.0
+        filtered[slope_n : slope_n + n] = 0.0
+        filtered[:slope_n] = filtered[n : n + slope_n]
         self._filter.restart()
         self._slope[at:end] = 0
         return self._sum_up(at, end)
@@ -83,7 +90,7 @@ class QrsEnvelope:
         at = self.n + self._shift
         if at + n > len(self._raw):
             drop = at - self.kept_n
-            for kept in (self._raw, self._filtered, self._slope, self._sum, self._height):
+            for kept in (self._raw, self._slope, self._height):
                 kept[: self.kept_n] = kept[drop:at]
             self._shift -= drop
             at = self.kept_n
@@ -91,55 +98,60 @@ class QrsEnvelope:
         return at, at + n
 
     def _sum_up(self, at: int, end: int) -> list[tuple[int, int]]:
-        total = self._sum[at:end]
-        np.cumsum(self._slope[at:end], out=total)
-        total += self._sum[at - 1]
-        np.subtract(
-            total, self._sum[at - self.window_n : end - self.window_n], out=self._height[at:end]
-        )
-        return self._find_peaks(end)
+        """Carry the moving sum on over a block: what comes into the window, less what leaves."""
+        n, window_n, rising, height = end - at, self.window_n, self._rising, self._height
+        come, gone = self._slope[at:end], self._slope[at - window_n : end - window_n]
+        np.subtract(come, gone, height[at:end])
+        sums = height[at - 1 : end]
+        np.add.accumulate(sums, 0, None, sums)
+        # A sample is a local maximum once its right neighbour is known: the first that may be one
+        # is the last of the block before.
+        np.greater(come, gone, rising[1 : n + 1])
+        (spots,) = np.greater(rising[:n], rising[1 : n + 1]).nonzero()
+        rising[0] = rising[n]
+        return self._find_peaks(spots.tolist(), sums[spots].tolist(), self.n - n - 1)
 
-    def _find_peaks(self, end: int) -> list[tuple[int, int]]:
-        # A sample is a local maximum once its right neighbour is known.
-        first, last = self._searched + self._shift, end - 1
-        height = self._height
-        rises = height[first:last] > height[first - 1 : last - 1]
-        rises &= height[first:last] >= height[first + 1 : end]
-        spots = rises.nonzero()[0]
-        self._searched = last - self._shift
+    def _find_peaks(
+        self, spots: list[int], heights: list[int], at_idx: int
+    ) -> list[tuple[int, int]]:
+        """Give out the local maxima that nothing within `apart_n` exceeds."""
         peaks: list[tuple[int, int]] = []
-        for idx, h in zip(
-            (spots + (first - self._shift)).tolist(), height[spots + first].tolist(), strict=True
-        ):
-            self._weigh(idx, h, peaks)
-        if self._top is not None and self._searched > self._top[0] + self.apart_n:
-            peaks.append(self._top)
-            self._top = None
+        apart_n = self.apart_n
+        top_idx, top = self._top
+        for spot, height in zip(spots, heights, strict=True):
+            idx = at_idx + spot
+            if idx - top_idx > apart_n:
+                if top:
+                    peaks.append((top_idx, top))
+                top_idx, top = idx, height
+            elif height > top:
+                top_idx, top = idx, height
+        if top and self.n - 1 - top_idx > apart_n:
+            peaks.append((top_idx, top))
+            top_idx, top = NO_PEAK
+        self._top = top_idx, top
         return peaks
-
-    def _weigh(self, idx: int, height: int, peaks: list[tuple[int, int]]) -> None:
-        if self._top is None:
-            self._top = (idx, height)
-        elif idx - self._top[0] > self.apart_n:
-            peaks.append(self._top)
-            self._top = (idx, height)
-        elif height > self._top[1]:
-            self._top = (idx, height)
 
     @property
     def open_idx(self) -> int:
         """Envelope index before which every peak has been given out."""
-        return self._top[0] if self._top is not None else self._searched
+        idx, top = self._top
+        return idx if top else max(self.n - 1, 0)
 
     def heights(self, first_idx: int, end_idx: int) -> NDArray[np.int64]:
         """Return the envelope over a span no older than `KEPT_S`."""
         return self._height[first_idx + self._shift : end_idx + self._shift]
 
+    def lowest(self, first_idx: int, end_idx: int) -> int:
+        """Return the envelope's lowest value over a span no older than `KEPT_S`."""
+        heights = self._height[first_idx + self._shift : end_idx + self._shift]
+        return heights.item(heights.argmin())  # half the cost of `np.minimum.reduce`
+
     def steepest(self, peak_idx: int) -> int:
         """Return the largest slope, up or down, of the complex under a peak."""
         at = peak_idx + self._shift
         slopes = self._slope[at - self.window_n : at + 1]
-        return int(np.maximum.reduce(slopes))
+        return slopes.item(slopes.argmax())
 
     def raw(self, first_idx: int, end_idx: int) -> NDArray[np.float64]:
         """Return the signal as it came, mV, over a span no older than `KEPT_S`."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -51,21 +50,24 @@ FAINT = 0.12  # the P waves of ventricular standstill
 LEAST_MV = 3e-4  # mean slope below which nothing is learned: a QRS of some 2 uV
 MANY, REGULAR, VALLEY = 9, 1.2, 0.7  # a fast rhythm: so many peaks, so alike, with valleys
 N_MEDIAN = 8
+N_RHYTHM = 3  # so many RR intervals tell the next
+NEVER = -(1 << 62)
 
 
 class Level:
-    """The median of the last `N_MEDIAN` values."""
+    """The median of the last `N_MEDIAN` values; `n` of them there are."""
+
+    __slots__ = ("_values", "median", "n")
 
     def __init__(self) -> None:
         self._values: deque[float] = deque(maxlen=N_MEDIAN)
+        self.n = 0
         self.median = 0.0
-
-    def __len__(self) -> int:
-        return len(self._values)
 
     def restart(self, values: list[float]) -> None:
         """Forget all and start from these."""
         self._values.clear()
+        self.n = 0
         self.median = 0.0
         for value in values:
             self.add(value)
@@ -74,7 +76,7 @@ class Level:
         """Let the oldest go and take this one in."""
         self._values.append(value)
         ranked = sorted(self._values)
-        n = len(ranked)
+        n = self.n = len(ranked)
         self.median = (ranked[(n - 1) // 2] + ranked[n // 2]) / 2
 
 
@@ -84,7 +86,11 @@ def _spread(ranked: list[int]) -> float:
 
 
 class QrsRules:
-    """Tells beats from other peaks; yields envelope indices of beats in increasing order."""
+    """Tells beats from other peaks.
+
+    What an event makes certain goes to the end of its `found`: envelope indices of beats, in
+    increasing order.
+    """
 
     def __init__(self, envelope: QrsEnvelope, fs_hz: float, tuning: Tuning) -> None:
         self._envelope = envelope
@@ -101,7 +107,7 @@ class QrsRules:
         self._known = 0.0  # the level that a full count of beats agreed on
         self._n_beats = 0  # since the learning period; in it an artefact may have been learned
         self._least = LEAST_MV * envelope.window_n / QUANTUM_MV
-        self._last: int | None = None  # the last beat
+        self._last = NEVER  # the last beat
         self._last_slope = 0.0
         self._from = 0  # where the present stretch without a gap begins
         self._step = (0, 0.0)  # up to where a jump rings, and what is too small beside it
@@ -120,24 +126,25 @@ class QrsRules:
         if learn_anew:
             self._learn_end = end_idx + self._learn_n
             self._held.clear()
-            self._last = None
+            self._last = NEVER
             self._rr.restart([])
 
-    def peak(self, idx: int, height: int) -> Iterator[int]:
+    def peak(self, idx: int, height: int, found: list[int]) -> None:
         """Judge a peak; peaks come in order."""
-        yield from self.pass_time(idx)
+        self.pass_time(idx, found)
         if self._learn_end is not None:
             self._held.append((idx, height))
         else:
-            yield from self._judge(idx, height)
+            self._judge(idx, height, found)
 
-    def pass_time(self, to_idx: int) -> Iterator[int]:
+    def pass_time(self, to_idx: int, found: list[int]) -> None:
         """Do what falls due before `to_idx`, all peaks up to there having been given."""
         while self._learn_end is not None and to_idx >= self._learn_end:
-            yield from self._learn(self._learn_end)
+            self._learn(self._learn_end, found)
         if self._learn_end is not None:
             return
-        yield from self._look_back(to_idx)
+        if self._overdue:
+            self._look_back(to_idx, found)
         while to_idx >= self._lost_check:
             self._look_for_lost(self._lost_check)
 
@@ -150,11 +157,6 @@ class QrsRules:
 
     # ---- levels -------------------------------------------------------------------------
 
-    def _threshold(self) -> float:
-        noise, beat = self._noise.median, self._beat.median
-        share = self._tuning.threshold + self._tuning.per_noise * noise / beat
-        return noise + share * (beat - noise)
-
     def _survey(self, end_idx: int) -> tuple[float, float]:
         """Return the level of the largest peaks and its contrast, over the learning period."""
         heights = self._envelope.heights(end_idx - self._learn_n, end_idx)
@@ -162,7 +164,7 @@ class QrsRules:
         quiet = float(np.partition(heights, len(heights) // 10)[len(heights) // 10])
         return level, level / max(quiet, 1.0)
 
-    def _learn(self, end_idx: int) -> Iterator[int]:
+    def _learn(self, end_idx: int, found: list[int]) -> None:
         level, contrast = self._survey(end_idx)
         believed = contrast >= CONTRAST or self._is_regular(end_idx - self._learn_n, end_idx)
         if not believed or level < self._least:
@@ -175,8 +177,8 @@ class QrsRules:
         self._lost_check = end_idx + self._lost_n
         held, self._held = self._held, []
         for idx, height in held:
-            yield from self._look_back(idx)
-            yield from self._judge(idx, height)
+            self._look_back(idx, found)
+            self._judge(idx, height, found)
         self._known, self._n_beats = 0.0, 0
 
     def _is_regular(self, first_idx: int, end_idx: int) -> bool:
@@ -199,7 +201,7 @@ class QrsRules:
 
     def _look_for_lost(self, now_idx: int) -> None:
         """After seconds without a beat see whether a smaller rhythm goes on; silence is none."""
-        since = max(self._from, self._last if self._last is not None else self._from)
+        since = max(self._from, self._last)
         if now_idx - since < self._lost_n:
             self._lost_check = since + self._lost_n
             return
@@ -212,83 +214,81 @@ class QrsRules:
 
     # ---- peaks --------------------------------------------------------------------------
 
-    def _judge(self, idx: int, height: int) -> Iterator[int]:
-        since = idx - self._last if self._last is not None else None
+    def _judge(self, idx: int, height: int, found: list[int]) -> None:
+        tuning, since = self._tuning, idx - self._last
         ringing = idx < self._step[0] and height < self._step[1]
-        if ringing or (since is not None and since < self._apart_n):
+        if ringing or since < self._apart_n:
             return
-        threshold = self._threshold()
-        if height <= self._tuning.search_back * threshold:
+        noise, beat = self._noise.median, self._beat.median
+        threshold = noise + (tuning.threshold + tuning.per_noise * noise / beat) * (beat - noise)
+        if height <= tuning.search_back * threshold:
             self._noise.add(height)
             return
-        threshold *= self._caution(idx, height, since)
-        threshold = min(threshold, self._tuning.ceiling * self._beat.median)
         slope = float(self._envelope.steepest(idx))
-        near = since is not None and since < self._t_wave_n
-        if near and slope < self._tuning.t_slope * self._last_slope:
-            self._noise.add(min(height, threshold))
+        near = since < self._t_wave_n
+        if near and slope < tuning.t_slope * self._last_slope:
+            self._noise.add(min(height, self._raised(threshold, idx, height)))
         elif self._is_step(idx):
             self._step = (idx + self._ringing_n, RINGING * height)
-        elif height > threshold:
-            yield from self._accept(idx, height, slope)
+        elif height > tuning.ceiling * beat or height > self._raised(threshold, idx, height):
+            self._accept(idx, height, slope, found)
         else:
             self._noise.add(height)
             if not near:
                 self._overdue.append((idx, height, slope))
-                yield from self._look_back(idx)
+                self._look_back(idx, found)
 
-    def _caution(self, idx: int, height: int, since: int | None) -> float:
-        """Return how much more than usual is asked of a peak, 1 or above.
+    def _raised(self, threshold: float, idx: int, height: int) -> float:
+        """Return the threshold with caution, not above the ceiling.
 
         A QRS rises from a quiet envelope and leaves a quiet one; a burst of muscle noise does
         not. What comes early is doubtful the more, the noisier the signal is.
         """
-        tuning, envelope = self._tuning, self._envelope
-        valleys = int(np.minimum.reduce(envelope.heights(idx - self._before_n, idx)))
-        valleys += int(np.minimum.reduce(envelope.heights(idx, idx + self._apart_n)))
+        tuning, lowest, beat = self._tuning, self._envelope.lowest, self._beat.median
+        valleys = lowest(idx - self._before_n, idx) + lowest(idx, idx + self._apart_n)
         caution = 1.0 + tuning.crowded * max(0.0, valleys / (2 * height) - tuning.crowded_from)
-        if since is not None and len(self._rr) >= 3:
-            early = max(0.0, tuning.early_rr - since / self._rr.median)
-            caution *= 1.0 + tuning.early * early * self._noise.median / self._beat.median
-        return caution
+        if self._rr.n >= N_RHYTHM:
+            early = max(0.0, tuning.early_rr - (idx - self._last) / self._rr.median)
+            caution *= 1.0 + tuning.early * early * self._noise.median / beat
+        return min(threshold * caution, tuning.ceiling * beat)
 
     def _is_step(self, idx: int) -> bool:
         """Tell whether the signal jumped under a peak and stayed where it went."""
-        middle = idx - self._envelope.lag_n
-        if middle - self._step_n < self._from:
+        middle, step_n = idx - self._envelope.lag_n, self._step_n
+        if middle - step_n < self._from:
             return False
-        raw = self._envelope.raw(middle - self._step_n, middle + self._step_n + 1)
-        before, after = float(raw[0]), float(raw[-1])
-        jump = abs(after - before)
+        raw = self._envelope.raw(middle - step_n, middle + step_n + 1)
+        before = raw.item(0)
+        jump = abs(raw.item(-1) - before)
         kept = jump / self._tuning.step
-        if abs(float(raw[self._step_n]) - before) > kept:
+        if abs(raw.item(step_n) - before) > kept:
             return False  # most beats end here; the rest is exact
-        if float(np.maximum.reduce(raw) - np.minimum.reduce(raw)) > kept:
+        if raw.item(raw.argmax()) - raw.item(raw.argmin()) > kept:
             return False
         rise = raw[self._fast_n :] - raw[: -self._fast_n]
         return max(float(rise.max()), -float(rise.min())) > FAST * jump
 
     def _deadline(self) -> int:
-        since = max(self._from, self._last if self._last is not None else self._from)
-        rr = self._rr.median if len(self._rr) >= 3 else self._second_n
-        return since + int(self._tuning.overdue * rr)
+        rr = self._rr.median if self._rr.n >= N_RHYTHM else self._second_n
+        return max(self._from, self._last) + int(self._tuning.overdue * rr)
 
-    def _look_back(self, now_idx: int) -> Iterator[int]:
+    def _look_back(self, now_idx: int, found: list[int]) -> None:
         """Take the largest of the peaks that were too small, the interval having grown long."""
         while self._overdue and now_idx > self._deadline():
             idx, height, slope = max(self._overdue, key=lambda peak: peak[1])
-            yield from self._accept(idx, height, max(slope, 0.5 * self._last_slope))
+            self._accept(idx, height, max(slope, 0.5 * self._last_slope), found)
 
-    def _accept(self, idx: int, height: int, slope: float) -> Iterator[int]:
-        self._beat.add(min(height, self._tuning.growth * self._beat.median))
+    def _accept(self, idx: int, height: int, slope: float, found: list[int]) -> None:
+        beat = self._beat
+        beat.add(min(height, self._tuning.growth * beat.median))
         self._n_beats += 1
         if self._n_beats >= N_MEDIAN:
-            self._known = self._beat.median
-        if self._last is not None and self._last >= self._from:
-            rr = idx - self._last
-            if rr < 3 * self._second_n:
-                self._rr.add(rr)
+            self._known = beat.median
+        rr = idx - self._last
+        if self._last >= self._from and rr < 3 * self._second_n:
+            self._rr.add(rr)
         self._last = idx
         self._last_slope = slope
-        self._overdue = [peak for peak in self._overdue if peak[0] > idx + self._t_wave_n]
-        yield idx
+        if self._overdue:
+            self._overdue = [peak for peak in self._overdue if peak[0] > idx + self._t_wave_n]
+        found.append(idx)

@@ -11,13 +11,6 @@ from edge.records import Window
 
 Compute: TypeAlias = Callable[[Window], Mapping[str, float]]
 
-SECOND_S = 1.0
-"""Cadence of the vital signs that limit alarms watch."""
-WINDOW_S = 10.0
-"""Cadence of the windows that the model scores."""
-CONTEXT_S = 30.0
-"""What a window may look back on before its own start."""
-
 
 class FeatureFamily(msgspec.Struct, frozen=True):
     """A function from a window to numbers, and the names it promises.

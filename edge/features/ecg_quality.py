@@ -17,8 +17,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.features import WINDOW_S, FeatureFamily
-from edge.records import Window
+from edge.features import FeatureFamily
+from edge.records import WINDOW_S, Window
 
 MISSING_LIMIT = 0.3
 """No spectrum when a greater share of the samples is missing."""

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.dsp.filters import SosFilter, butter_sos
-from edge.features import WINDOW_S, FeatureFamily
-from edge.records import Samples, TimeArray, Window
+from edge.features import FeatureFamily
+from edge.records import WINDOW_S, Samples, TimeArray, Window
 
 BAND_HZ = (0.5, 40.0)
 GRID_HZ = 200

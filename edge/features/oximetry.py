@@ -17,8 +17,8 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.features import WINDOW_S, FeatureFamily
-from edge.records import Samples, Window
+from edge.features import FeatureFamily
+from edge.records import WINDOW_S, Samples, Window
 
 SLOPE_LEAST = 5
 SLOPE_SPAN_S = 15.0

@@ -20,8 +20,8 @@ from math import log, nan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.features import WINDOW_S, FeatureFamily
-from edge.records import Window
+from edge.features import FeatureFamily
+from edge.records import WINDOW_S, Window
 
 ENTROPY_SPAN_S = 30.0
 ENTROPY_TOLERANCE_MS = 30.0

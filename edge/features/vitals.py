@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isfinite, isnan, nan
 
-from edge.features import SECOND_S, FeatureFamily
-from edge.records import Samples, Window
+from edge.features import FeatureFamily
+from edge.records import SECOND_S, Samples, Window
 
 USABLE_QUALITY = 0.3
 """Below this the ECG is unusable: beats found in it are not trusted, nor is their absence."""

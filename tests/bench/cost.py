@@ -21,10 +21,10 @@ from edge.alarms import Rule
 from edge.assemble import open_scorer
 from edge.decoders import Decoder
 from edge.discover import discover
-from edge.features import SECOND_S, FeatureFamily
+from edge.features import FeatureFamily
 from edge.pipeline import TICK_S, Pipeline, PipelineSettings
 from edge.readers import replay, simulated
-from edge.records import Packet, encode_record
+from edge.records import SECOND_S, Packet, encode_record
 from edge.store import Run, Store
 
 TITLE = (

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import edge.features
 from edge.discover import discover, plugin_names
-from edge.features import CONTEXT_S, SECOND_S, WINDOW_S, FeatureFamily
-from edge.records import Samples, Window, check_signal
+from edge.features import FeatureFamily
+from edge.records import CONTEXT_S, SECOND_S, WINDOW_S, Samples, Window, check_signal
 
 FAMILIES = discover(edge.features, "FEATURES", FeatureFamily)
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=[f.name for f in FAMILIES])

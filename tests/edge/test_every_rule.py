@@ -9,9 +9,19 @@ from hypothesis import strategies as st
 
 import edge.alarms
 import edge.features
-from edge.alarms import Rule, _cadence
+from edge.alarms import Rule
 from edge.discover import discover, plugin_names
-from edge.records import UNITS, Features, Finding, Kind, Priority, Score, check_signal
+from edge.records import (
+    SECOND_S,
+    UNITS,
+    WINDOW_S,
+    Features,
+    Finding,
+    Kind,
+    Priority,
+    Score,
+    check_signal,
+)
 
 RULES = discover(edge.alarms, "RULE", Rule)
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -22,7 +32,7 @@ every_physiological_rule = pytest.mark.parametrize(
 NAMES = tuple(
     name
     for family in discover(edge.features, "FEATURES", edge.features.FeatureFamily)
-    if family.every_s == edge.features.SECOND_S
+    if family.every_s == SECOND_S
     for name in family.names
 )
 NUMBERS = st.one_of(
@@ -66,18 +76,11 @@ def test_a_rule_is_named_like_its_file():
     assert plugin_names(edge.alarms) == tuple(rule.name for rule in RULES)
 
 
-def test_rules_and_features_mean_the_same_cadence():
-    assert (_cadence.SECOND_S, _cadence.WINDOW_S) == (
-        edge.features.SECOND_S,
-        edge.features.WINDOW_S,
-    )
-
-
 @every_rule
 def test_the_data_sheet_is_complete(rule):
     assert isinstance(rule.kind, Kind)
     assert isinstance(rule.priority, Priority)
-    assert rule.every_s in (edge.features.SECOND_S, edge.features.WINDOW_S)
+    assert rule.every_s in (SECOND_S, WINDOW_S)
     assert rule.source.strip()
     assert rule.needs
     for signal in rule.needs:

@@ -10,9 +10,9 @@ import pytest
 from edge import features as feature_files
 from edge.bundle import load
 from edge.discover import discover
-from edge.features import WINDOW_S, FeatureFamily
-from edge.records import Features
-from edge.scorer import GOLDEN_TOLERANCE, OUTPUTS, Scorer, ScorerError
+from edge.features import FeatureFamily
+from edge.records import WINDOW_S, Features, ScorerError
+from edge.scorer import GOLDEN_TOLERANCE, OUTPUTS, Scorer
 
 BUNDLE = load()
 CARD = BUNDLE.card
