@@ -103,19 +103,19 @@ class EcgQuality:
         self._swings_mv = (0.0, 0.0)
 
     def _score(self, block: _Block) -> float:
-        x = block
-        low, high = _ends(x) if x.size else (nan, nan)
-        if not high - low < inf:
-            x = block[np.isfinite(block)]
-            if 2 * x.size > block.size:
-                low, high = _ends(x)
-        if x.size < self._least or 2 * x.size <= block.size:
+        if block.size >= self._least:
+            # A quarter of what `np.minimum.reduce` costs; NaN is taken for lowest and highest.
+            low, high = block.item(block.argmin()), block.item(block.argmax())
+            if high - low < inf:
+                return self._score_known(block, low, high)
+        known = block[np.isfinite(block)]
+        if known.size < self._least or 2 * known.size <= block.size:
             self._forget_level()
             return 0.0
-        return self._score_known(x, low, high, 2.0 * x.size / block.size - 1.0)
+        score = self._score_known(known, float(known.min()), float(known.max()))
+        return min(2.0 * known.size / block.size - 1.0, score)
 
-    def _score_known(self, x: _Block, low: float, high: float, score: float) -> float:
-        """Score the samples that there are, no better than `score`."""
+    def _score_known(self, x: _Block, low: float, high: float) -> float:
         n, swing_mv = x.size, high - low
         mean_mv = float(np.add.reduce(x)) / n
         jump_mv = abs(mean_mv - self._mean_mv)
@@ -125,17 +125,26 @@ class EcgQuality:
         self._mean_mv, self._low_mv, self._high_mv = mean_mv, low, high
         self._swings_mv = (swing_mv, self._swings_mv[0])
         alike = int(np.count_nonzero(x[1:] == x[:-1])) / (n - 1)
-        score = min(
-            score,
-            _falling(alike, ALIKE_SPAN),
-            1.0 - _falling(two_mv, SWING_SPAN_MV),
-            _falling(swing_mv, GREAT_SPAN_MV),
-            _falling(jump_mv, JUMP_SPAN_MV),
-        )
+        score = 1.0
+        if (
+            alike > ALIKE_SPAN[0]
+            or two_mv < SWING_SPAN_MV[1]
+            or swing_mv > GREAT_SPAN_MV[0]
+            or jump_mv > JUMP_SPAN_MV[0]
+        ):
+            score = min(
+                _falling(alike, ALIKE_SPAN),
+                1.0 - _falling(two_mv, SWING_SPAN_MV),
+                _falling(swing_mv, GREAT_SPAN_MV),
+                _falling(jump_mv, JUMP_SPAN_MV),
+            )
         if swing_mv > CLIP_LEAST_MV and 2.0 * alike > CLIP_SPAN[0]:  # a rail makes runs
-            ends = max(int(np.count_nonzero(x == low)), int(np.count_nonzero(x == high)))
-            score = min(score, _falling(ends / n, CLIP_SPAN))
+            score = min(score, self._clipping(x, low, high))
         return min(score, self._noise(x, most_mv)) if score else score
+
+    def _clipping(self, x: _Block, low: float, high: float) -> float:
+        ends = max(int(np.count_nonzero(x == low)), int(np.count_nonzero(x == high)))
+        return _falling(ends / x.size, CLIP_SPAN)
 
     def _noise(self, x: _Block, swing_mv: float) -> float:
         """Return 1 with little broad-band noise, 0 with noise as large as the beats."""
@@ -151,14 +160,8 @@ class EcgQuality:
             size.partition(half)
             ratio = min(ratio, size.item(half) / (_WHITE * swing_mv))
             if ratio <= NOISE_SPAN[0]:
-                break
+                return 1.0
         return _falling(ratio, NOISE_SPAN)
-
-
-def _ends(x: _Block) -> tuple[float, float]:
-    """Return the lowest and the highest value; NaN, where there is any, counts as both."""
-    # A quarter of what `np.minimum.reduce` and `np.maximum.reduce` cost.
-    return x.item(x.argmin()), x.item(x.argmax())
 
 
 def _falling(value: float, span: tuple[float, float]) -> float:
