@@ -14,10 +14,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.records import WINDOW_S
+from edge.records import WINDOW_S, Features
+from edge.scorer import Scorer
 from train.ec57 import BeatCounts, compare
 from train.fit import FALSE_PER_H, CrossValidated, final_threshold, sensitivity_by_kind
 from train.metrics import (
+    Scored,
     auroc,
     brier,
     by_subject,
@@ -128,6 +130,37 @@ def model_facts(table: Table, result: CrossValidated) -> dict[str, Any]:
         for mean, share, n in calibration(probabilities, rows.anomalous[able])
     ]
     return facts
+
+
+def shipped_facts(table: Table, scorer: Scorer) -> dict[str, Any] | None:
+    """Return how the shipped model does on people it was not trained on; None without any.
+
+    The threshold is the one on its card: nothing is chosen here.
+    """
+    known = {record for source in scorer.card.sources for record in source.records}
+    rows = table.rows(table.readable & ~np.isin(table.record, sorted(known)))
+    if not len(rows.why):
+        return None
+    scores = np.array([_score(rows, i, scorer) for i in range(len(rows.why))])
+    scored = Scored(scores, rows.anomalous, rows.subject, WINDOW_S)
+    called = scores >= scorer.card.threshold
+    return {
+        "model_id": scorer.card.model_id,
+        "n_subjects": len(np.unique(rows.subject)),
+        "n_windows": len(scores),
+        "anomalous_pct": _percent(float(rows.anomalous.mean())),
+        "abstained_pct": _percent(float(np.isneginf(scores).mean())),
+        "auroc": _number(auroc(scored)),
+        "se_pct": _share_pct(called, rows.anomalous),
+        "false_per_h": _number(_rate_per_h(called, ~rows.anomalous), 2),
+    }
+
+
+def _score(rows: Table, i: int, scorer: Scorer) -> float:
+    """Return the model's answer to one row; minus infinity where it abstained."""
+    named = dict(zip(rows.names, rows.values[i].tolist(), strict=True))
+    value = scorer.score(Features("", float(rows.starts_s[i]), WINDOW_S, named)).value
+    return -math.inf if math.isnan(value) else value
 
 
 def _interval(figure: Any, result: CrossValidated, digits: int = 3) -> list[float]:  # noqa: ANN401

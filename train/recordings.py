@@ -143,21 +143,26 @@ def data_root(given: Path | None = None) -> Path:
 
 
 def find_recordings(root: Path, *, paced: bool = False) -> tuple[Recording, ...]:
-    """Return the MIT-BIH records under ``root/mitdb``, sorted; paced people only when asked for.
+    """Return the annotated records under ``root/mitdb``, sorted; paced people only when asked for.
+
+    Where `root` has no such folder, it is taken to be the folder of the records itself.
 
     Raises
     ------
     DataError
         There are none.
     """
-    names = sorted(path.stem for path in (root / "mitdb").glob("*.hea"))
+    folder = root / "mitdb" if (root / "mitdb").is_dir() else root
+    names = sorted(p.stem for p in folder.glob("*.hea") if p.with_suffix(".atr").exists())
     found = tuple(
-        Recording(name, SAME_SUBJECT.get(name, name), "mitdb", str(root / "mitdb" / name))
+        Recording(name, SAME_SUBJECT.get(name, name), "mitdb", str(folder / name))
         for name in names
         if paced or name not in PACED
     )
     if not found:
-        raise DataError(f"no .hea file in {root / 'mitdb'}; put MIT-BIH Arrhythmia records there")
+        raise DataError(
+            f"no .hea file with its .atr in {folder}; name a folder of annotated MIT-BIH records"
+        )
     return found
 
 

@@ -30,12 +30,16 @@ CODE: Final = (
     "records.py",
     "bits.py",
     "frame.py",
+    "bedside.py",
+    "sources.py",
     "pipeline.py",
+    "playback.py",
     "dsp/*.py",
     "decoders/*.py",
     "features/*.py",
-    "readers/replay*.py",
-    "readers/_replay*.py",
+    "readers/replay.py",
+    "readers/_recording.py",
+    "readers/_wfdb.py",
 )
 """What a feature depends on; when any of it changes, tables are computed anew."""
 

@@ -71,6 +71,7 @@ class EcgQuality:
         self._lags = tuple(max(1, round(lag_s * fs_hz)) for lag_s in NOISE_LAGS_S)
         self._least = max(2, 4 * self._lags[0])
         self._scores: deque[float] = deque(maxlen=N_SMOOTHED)
+        self._all_clean = False
         self._step = max(1, round(fs_hz / NOISE_FS_HZ))
         self._forget_level()
 
@@ -86,14 +87,18 @@ class EcgQuality:
             Shape (n,), mV, one second; NaN where samples are missing. Empty or all NaN: nothing
             came.
         """
-        scores = self._scores
-        scores.append(self._score(block))
+        score, scores = self._score(block), self._scores
+        if score == 1.0 and self._all_clean:
+            return 1.0  # what goes and what comes are alike
+        scores.append(score)
         n = len(scores)
+        self._all_clean = scores.count(1.0) == N_SMOOTHED
         return min(sum(scores) / n, 0.5 * (scores[-1] + scores[max(n - 2, 0)]))
 
     def restart(self) -> None:
         """Forget the past: another electrode, another sensor."""
         self._scores.clear()
+        self._all_clean = False
         self._forget_level()
 
     def _forget_level(self) -> None:
@@ -103,21 +108,19 @@ class EcgQuality:
         self._swings_mv = (0.0, 0.0)
 
     def _score(self, block: _Block) -> float:
-        if block.size >= self._least:
-            # A quarter of what `np.minimum.reduce` costs; NaN is taken for lowest and highest.
-            low, high = block.item(block.argmin()), block.item(block.argmax())
-            if high - low < inf:
-                return self._score_known(block, low, high)
-        known = block[np.isfinite(block)]
-        if known.size < self._least or 2 * known.size <= block.size:
+        x, ranked = block, _ranked(block)
+        # Sorting puts NaN last: one difference tells whether there is anything but numbers.
+        if x.size and not ranked.item(-1) - ranked.item(0) < inf:
+            x = block[np.isfinite(block)]
+            ranked = _ranked(x)
+        if x.size < self._least or 2 * x.size <= block.size:
             self._forget_level()
             return 0.0
-        score = self._score_known(known, float(known.min()), float(known.max()))
-        return min(2.0 * known.size / block.size - 1.0, score)
+        return min(2.0 * x.size / block.size - 1.0, self._score_known(x, ranked))
 
-    def _score_known(self, x: _Block, low: float, high: float) -> float:
-        n, swing_mv = x.size, high - low
-        mean_mv = float(np.add.reduce(x)) / n
+    def _score_known(self, x: _Block, ranked: _Block) -> float:
+        n, low, high = x.size, ranked.item(0), ranked.item(-1)
+        mean_mv, swing_mv = float(np.add.reduce(x)) / n, high - low
         jump_mv = abs(mean_mv - self._mean_mv)
         two_mv = max(high, self._high_mv) - min(low, self._low_mv)
         # A slow heart may leave a second without a beat: the swing is the most of three blocks.
@@ -126,7 +129,7 @@ class EcgQuality:
         self._swings_mv = (swing_mv, self._swings_mv[0])
         alike = int(np.count_nonzero(x[1:] == x[:-1])) / (n - 1)
         score = 1.0
-        if (
+        if (  # hardly ever: the four calls cost more than all of this
             alike > ALIKE_SPAN[0]
             or two_mv < SWING_SPAN_MV[1]
             or swing_mv > GREAT_SPAN_MV[0]
@@ -139,12 +142,8 @@ class EcgQuality:
                 _falling(jump_mv, JUMP_SPAN_MV),
             )
         if swing_mv > CLIP_LEAST_MV and 2.0 * alike > CLIP_SPAN[0]:  # a rail makes runs
-            score = min(score, self._clipping(x, low, high))
+            score = min(score, _unclipped(ranked, low, high))
         return min(score, self._noise(x, most_mv)) if score else score
-
-    def _clipping(self, x: _Block, low: float, high: float) -> float:
-        ends = max(int(np.count_nonzero(x == low)), int(np.count_nonzero(x == high)))
-        return _falling(ends / x.size, CLIP_SPAN)
 
     def _noise(self, x: _Block, swing_mv: float) -> float:
         """Return 1 with little broad-band noise, 0 with noise as large as the beats."""
@@ -156,12 +155,27 @@ class EcgQuality:
             size = x[2 * lag :: step] + x[: -2 * lag : step]
             size -= middle + middle
             np.absolute(size, size)
-            half = size.size // 2
-            size.partition(half)
-            ratio = min(ratio, size.item(half) / (_WHITE * swing_mv))
+            size.sort()  # half the cost of `partition`
+            ratio = min(ratio, size.item(size.size // 2) / (_WHITE * swing_mv))
             if ratio <= NOISE_SPAN[0]:
                 return 1.0
         return _falling(ratio, NOISE_SPAN)
+
+
+def _ranked(x: _Block) -> _Block:
+    """Return `x` sorted: a few vector instructions, cheaper than looking for both extremes."""
+    ranked = x.copy()
+    ranked.sort()
+    return ranked
+
+
+def _unclipped(ranked: _Block, low: float, high: float) -> float:
+    """Return 1 with few samples at the lowest or highest value, 0 with many."""
+    allowed = int(CLIP_SPAN[0] * ranked.size)
+    if ranked.item(allowed) > low and ranked.item(-1 - allowed) < high:
+        return 1.0
+    ends = max(int(np.count_nonzero(ranked == low)), int(np.count_nonzero(ranked == high)))
+    return _falling(ends / ranked.size, CLIP_SPAN)
 
 
 def _falling(value: float, span: tuple[float, float]) -> float:

@@ -1,7 +1,7 @@
 """Golden replays: simulated patients whose alerts and summaries are written down.
 
-What is expected lies in ``tests/golden/<scenario>.jsonl``, one record a line. After a change that is
-meant to change it, look at the difference and write it anew:
+What is expected lies in ``tests/golden/<scenario>.jsonl``, one record a line. After a change
+that is meant to change it, look at the difference and write it anew:
 
     HOMEWARD_GOLDEN=write .venv/bin/python -m pytest tests/edge/test_golden.py
 """

@@ -95,9 +95,11 @@ def test_people_with_pacemakers_are_left_out_and_one_person_is_one_subject(tmp_p
     (tmp_path / "mitdb").mkdir()
     for name in ("101", "102", "201", "202"):
         (tmp_path / "mitdb" / f"{name}.hea").touch()
+        (tmp_path / "mitdb" / f"{name}.atr").touch()
     found = {r.name: r.subject for r in find_recordings(tmp_path)}
     assert found == {"101": "101", "201": "201", "202": "201"}
     assert len(find_recordings(tmp_path, paced=True)) == 4
+    assert len(find_recordings(tmp_path / "mitdb")) == 3
 
 
 def test_alarms_are_read_with_their_kind_and_truth(tmp_path):
