@@ -28,7 +28,7 @@ from train.metrics import (
     sensitivity_at,
     threshold_at,
 )
-from train.recordings import Recording, read_annotations
+from train.recordings import SAME_SUBJECT, Recording, read_annotations
 from train.table import Run, Table
 
 RATES_PER_H: Final = (1.0, 6.0)
@@ -137,8 +137,9 @@ def shipped_facts(table: Table, scorer: Scorer) -> dict[str, Any] | None:
 
     The threshold is the one on its card: nothing is chosen here.
     """
-    known = {record for source in scorer.card.sources for record in source.records}
-    rows = table.rows(table.readable & ~np.isin(table.record, sorted(known)))
+    trained_on = [record for source in scorer.card.sources for record in source.records]
+    known = {SAME_SUBJECT.get(record, record) for record in trained_on}
+    rows = table.rows(table.readable & ~np.isin(table.subject, sorted(known)))
     if not len(rows.why):
         return None
     scores = np.array([_score(rows, i, scorer) for i in range(len(rows.why))])

@@ -25,7 +25,11 @@ Mark = TypeVar("Mark", str, bool)
 
 PACED: Final = frozenset({"102", "104", "107", "217"})
 """EC57 leaves paced people out; the model has not seen them either."""
-SAME_SUBJECT: Final = {"202": "201"}
+SAME_SUBJECT: Final = {
+    "202": "201",
+    # The noise stress records are 118 and 119 again, with noise.
+    **{f"{n}e{db}": n for n in ("118", "119") for db in ("24", "18", "12", "06", "00", "_6")},
+}
 LICENCE: Final = "ODC-By 1.0"
 
 CLASS_OF: Final = {

@@ -235,9 +235,10 @@ class BeatDetector:
     def _baseline(self, begin: int, end: int, middle: int) -> float:
         first, last = max(begin, middle - self._base_n), min(end, middle + self._base_n)
         near = self._envelope.raw(first, last)
-        ranked: list[float] = sorted(near[:: max(1, (last - first) // 24)].tolist())
-        n = len(ranked)
-        return (ranked[(n - 1) // 2] + ranked[n // 2]) / 2
+        ranked = near[:: max(1, (last - first) // 24)].copy()
+        ranked.sort()
+        n = ranked.size
+        return (ranked.item((n - 1) // 2) + ranked.item(n // 2)) / 2
 
     def _main_deflection(self, qrs: NDArray[np.float64], base: float) -> tuple[int, float]:
         """Return where the QRS goes farthest from its baseline, and to which side.

@@ -58,6 +58,7 @@ class QrsEnvelope:
         self._shift = self.kept_n
         # One block only: the end of the block before, and then this one.
         self._filtered = np.zeros(self._slope_n + self.block_n)
+        self._steps = np.zeros(1 + self.block_n, np.int64)
         self._rising = np.zeros(1 + self.block_n, np.bool_)
         self._top = NO_PEAK
         #: Samples so far, missing ones included.
@@ -99,11 +100,12 @@ class QrsEnvelope:
 
     def _sum_up(self, at: int, end: int) -> list[tuple[int, int]]:
         """Carry the moving sum on over a block: what comes into the window, less what leaves."""
-        n, window_n, rising, height = end - at, self.window_n, self._rising, self._height
+        n, window_n, rising, steps = end - at, self.window_n, self._rising, self._steps
         come, gone = self._slope[at:end], self._slope[at - window_n : end - window_n]
-        np.subtract(come, gone, height[at:end])
-        sums = height[at - 1 : end]
-        np.add.accumulate(sums, 0, None, sums)
+        sums = self._height[at - 1 : end]
+        steps[0] = sums[0]
+        np.subtract(come, gone, steps[1 : n + 1])
+        np.add.accumulate(steps[: n + 1], 0, None, sums)  # in place it would take twice as long
         # A sample is a local maximum once its right neighbour is known: the first that may be one
         # is the last of the block before.
         np.greater(come, gone, rising[1 : n + 1])
