@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -48,65 +48,97 @@ def compute(window: Window) -> Mapping[str, float]:
         return values
     n = round(window.length_s * ecg.fs_hz)
     begin = round((window.start_s - ecg.start_s) * ecg.fs_hz)
-    x = ecg.values[max(begin, 0) : max(begin + n, 0)].astype(np.float64)
-    known = np.isfinite(x)
-    n_known = int(np.count_nonzero(known))
+    x: NDArray[np.floating] = ecg.values[max(begin, 0) : max(begin + n, 0)]
+    x, n_known = _bridged(x)
     missing = max(1.0 - n_known / n, 0.0)
     values["missing_frac"] = missing
     if n_known < 2:
         return values
-    if n_known < x.size:
-        at = np.flatnonzero(known)
-        low, high = float(x[at].min()), float(x[at].max())
-        x = np.interp(np.arange(x.size), at, x[at])
-    else:
-        low, high = float(x.min()), float(x.max())
+    low, high = float(np.minimum.reduce(x)), float(np.maximum.reduce(x))
     at_ends = int(np.count_nonzero(x >= high)) + int(np.count_nonzero(x <= low))
     values["clip_frac"] = min(at_ends / x.size, 1.0)
     values["flat_frac"] = _flat_frac(x, ecg.fs_hz)
     if missing <= MISSING_LIMIT and high - low > FLAT_MV:
-        _spectrum(x, ecg.fs_hz, values)
+        _spectrum(x.astype(np.float64), ecg.fs_hz, values)
     return values
 
 
-def _flat_frac(x: _Array, fs_hz: float) -> float:
+def _bridged(x: NDArray[np.floating]) -> tuple[NDArray[np.floating], int]:
+    """Return `x` with straight lines over what is missing, and how many samples are not."""
+    if isfinite(float(x @ x)):  # as a rule nothing is missing, and this is the quickest proof
+        return x, x.size
+    at = np.flatnonzero(np.isfinite(x))
+    return np.interp(np.arange(x.size), at, x[at]) if at.size else x, at.size
+
+
+def _flat_frac(x: NDArray[np.floating], fs_hz: float) -> float:
     """Return the share of tenths of a second in which the line does not move."""
     n = max(round(FLAT_S * fs_hz), 2)
-    parts = x[: x.size // n * n].reshape(-1, n)
-    if not len(parts):
+    # One column a part: numpy then compares whole rows at once.
+    parts = x[: x.size // n * n].reshape(-1, n).T.copy()
+    if not parts.size:
         return nan
-    return float(np.count_nonzero(parts.max(axis=1) - parts.min(axis=1) < FLAT_MV)) / len(parts)
+    high, low = np.maximum.reduce(parts, axis=0), np.minimum.reduce(parts, axis=0)
+    swing = np.subtract(high, low, dtype=np.float64)
+    n_flat = int(np.count_nonzero(swing < FLAT_MV))
+    return n_flat / len(swing)
 
 
 def _spectrum(x: _Array, fs_hz: float, values: dict[str, float]) -> None:
-    """Fill in the shares of the bands and the moments of the ECG between 0.5 and 40 Hz."""
+    """Fill in the shares of the bands and the moments of the ECG between 0.5 and 40 Hz.
+
+    Writes over `x`.
+    """
     n = x.size
-    level = float(x.sum()) / n
     # The line from end to end is taken away: the jump between them would leak into every band.
     k = min(max(round(END_S * fs_hz), 1), n // 2)
-    rise = float(x[-k:].sum() - x[:k].sum()) / k
-    x = x - level - _ramp(n) * (rise / (n - k))
+    rise = float(np.add.reduce(x[-k:]) - np.add.reduce(x[:k])) / k
+    x -= _ramp(n) * (rise / (n - k))
     bins = np.fft.rfft(x)
-    power = bins.real * bins.real + bins.imag * bins.imag
+    bins[0] = 0.0  # the level tells nothing
     edge = _edges(n, fs_hz)
-    total = float(power[: edge[40.0]].sum())
+    slow = _power(bins[: edge[1.0]])
+    beats = _power(bins[edge[5.0] : edge[15.0]])
+    upper = beats + _power(bins[edge[15.0] : edge[40.0]])
+    total = slow + _power(bins[edge[1.0] : edge[5.0]]) + upper
     if total < _LEAST_MV2 * n:
         return
-    upper = float(power[edge[5.0] : edge[40.0]].sum())
     if upper > 0.0:
-        values["psqi"] = float(power[edge[5.0] : edge[15.0]].sum()) / upper
-    values["bassqi"] = 1.0 - float(power[: edge[1.0]].sum()) / total
+        values["psqi"] = beats / upper
+    values["bassqi"] = 1.0 - slow / total
     if fs_hz >= 90.0:
-        values["hfsqi"] = float(power[edge[40.0] : edge[100.0]].sum()) / total
+        values["hfsqi"] = _power(bins[edge[40.0] : edge[100.0]]) / total
     bins[: edge[0.5]] = 0.0
-    bins[edge[40.0] :] = 0.0
-    clean = np.fft.irfft(bins, n)
+    _moments(bins[: edge[40.0]], n, values)
+
+
+def _power(bins: NDArray[np.complex128]) -> float:
+    """Return the sum of the squared magnitudes."""
+    parts = bins.view(np.float64)  # real and imaginary in turn
+    return float(parts @ parts)
+
+
+def _moments(bins: NDArray[np.complex128], n: int, values: dict[str, float]) -> None:
+    """Fill in skewness and kurtosis of the line of `n` samples that has these frequencies.
+
+    The mean of a fourth power depends on sums of four frequencies only: where those stay below
+    the sampling rate, fewer samples of the same line have the same moments.
+    """
+    few = _n_enough(len(bins), n)
+    clean = np.fft.irfft(bins, few)
     square = clean * clean
-    variance = float(square.sum()) / n
-    if variance < _LEAST_MV2:
+    variance = float(clean @ clean) / few
+    if variance * (few / n) ** 2 < _LEAST_MV2:  # irfft takes the amplitude for that of `few`
         return
-    values["ssqi"] = float(square @ clean) / n / (variance * sqrt(variance))
-    values["ksqi"] = float(square @ square) / n / (variance * variance) - 3.0
+    values["ssqi"] = float(square @ clean) / few / (variance * sqrt(variance))
+    values["ksqi"] = float(square @ square) / few / (variance * variance) - 3.0
+
+
+@cache
+def _n_enough(n_bins: int, n: int) -> int:
+    """Return how many samples keep the fourth moment, a length that transforms quickly."""
+    quick = (2**i * 3**j * 5**k for i in range(2, 14) for j in range(4) for k in range(4))
+    return min((m for m in quick if 4 * (n_bins - 1) < m < n), default=n)
 
 
 @cache

@@ -12,7 +12,7 @@ Source: ISO 80601-2-61 (what an oximeter's figures mean: pulse oximeter equipmen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan
+from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,52 +38,53 @@ def compute(window: Window) -> Mapping[str, float]:
         hand can be wrong without any of these showing it.
     """
     values = dict.fromkeys(FEATURES.names, nan)
-    times_s, spo2_pct = _series(window.signals["spo2_pct"])
-    own = spo2_pct[np.searchsorted(times_s, window.start_s) :]
-    known = own[np.isfinite(own)]
-    if own.size:
-        values["spo2_valid_frac"] = known.size / own.size
-    if known.size:
-        values["spo2_mean_pct"] = float(known.sum()) / known.size
-        values["spo2_min_pct"] = float(known.min())
-    values["spo2_slope_pct_per_min"] = _slope_per_min(times_s, spo2_pct)
-    pulse_bpm = _mean(window.signals.get("pulse_bpm"), window.start_s, 1)
+    signals, start_s = window.signals, window.start_s
+    spo2 = signals["spo2_pct"]
+    times_s = _times_s(spo2)
+    own: list[float] = spo2.values[times_s.searchsorted(start_s) :].tolist()
+    known = [x for x in own if isfinite(x)]
+    if own:
+        values["spo2_valid_frac"] = len(known) / len(own)
+    if known:
+        values["spo2_mean_pct"] = sum(known) / len(known)
+        values["spo2_min_pct"] = min(known)
+    values["spo2_slope_pct_per_min"] = _slope_per_min(times_s, spo2.values.astype(np.float64))
+    pulse_bpm = _mean(signals.get("pulse_bpm"), start_s, 1)
     values["pulse_mean_bpm"] = pulse_bpm
-    rr_ms = _mean(window.signals.get("rr_ms"), window.start_s, HR_LEAST)
+    rr_ms = _mean(signals.get("rr_ms"), start_s, HR_LEAST)
     values["pulse_hr_diff_bpm"] = pulse_bpm - 60000.0 / rr_ms if rr_ms > 0.0 else nan
     return values
 
 
-def _series(samples: Samples) -> tuple[_Array, _Array]:
-    """Return times and values of a signal, whether or not its values carry their own times."""
-    values = samples.values.astype(np.float64)
+def _times_s(samples: Samples) -> _Array:
+    """Return the times of a signal's values, whether or not they carry their own."""
     if samples.times_s is not None:
-        return samples.times_s, values
+        return samples.times_s
     step_s = 1.0 / samples.fs_hz if samples.fs_hz > 0.0 else 0.0
-    times_s = samples.start_s + step_s * np.arange(values.size, dtype=np.float64)
-    return times_s, values
+    return samples.start_s + step_s * np.arange(samples.values.size, dtype=np.float64)
 
 
 def _mean(samples: Samples | None, since_s: float, n_least: int) -> float:
     """Return the mean of the valid values since `since_s`; NaN with fewer than `n_least`."""
     if samples is None:
         return nan
-    times_s, values = _series(samples)
-    values = values[np.searchsorted(times_s, since_s) :]
-    values = values[np.isfinite(values)]
-    return float(values.sum()) / values.size if values.size >= n_least else nan
+    own: list[float] = samples.values[_times_s(samples).searchsorted(since_s) :].tolist()
+    known = [x for x in own if isfinite(x)]
+    return sum(known) / len(known) if len(known) >= n_least else nan
 
 
 def _slope_per_min(times_s: _Array, values: _Array) -> float:
     """Return the slope of the least-squares line; NaN with too few values or too short a span."""
     known = np.isfinite(values)
-    if np.count_nonzero(known) < SLOPE_LEAST:
+    n = int(np.count_nonzero(known))
+    if n < SLOPE_LEAST:
         return nan
-    times_s, values = times_s[known], values[known]
+    if n < values.size:
+        times_s, values = times_s[known], values[known]
     if times_s[-1] - times_s[0] < SLOPE_SPAN_S:
         return nan
     off_s = times_s - times_s[0]
-    off_s = off_s - off_s.sum() / off_s.size
+    off_s -= np.add.reduce(off_s) / n
     return 60.0 * float(off_s @ values) / float(off_s @ off_s)
 
 

@@ -14,11 +14,12 @@ entropy and its coefficient, r = 30 ms); Dash 2009, doi:10.1007/s10439-009-9740-
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
-from math import log, nan, sqrt
+from itertools import pairwise
+from math import fsum, inf, log, nan, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.features import FeatureFamily
 from edge.records import WINDOW_S, Window
@@ -34,9 +35,7 @@ RR_MOST_MS = 60_000.0
 """Longer is not an interval between two beats."""
 _SD2_FLOOR_MS = 5.0
 
-_Array = NDArray[np.float64]
-_BEFORE = np.arange(REFERENCE_BEATS)
-_UNKNOWN = np.full(REFERENCE_BEATS, nan)
+# A window holds some ten intervals: lists of Python's numbers cost less than numpy's calls.
 
 
 def compute(window: Window) -> Mapping[str, float]:
@@ -51,94 +50,92 @@ def compute(window: Window) -> Mapping[str, float]:
     """
     values = dict.fromkeys(FEATURES.names, nan)
     signal = window.signals["rr_ms"]
-    times_s = signal.times_s
-    if times_s is None:
+    if signal.times_s is None:
         return values
-    rr_ms = signal.values.astype(np.float64)
-    rr_ms[~((rr_ms > 0.0) & (rr_ms < RR_MOST_MS))] = nan
-    first, last = np.searchsorted(times_s, (window.start_s, window.end_s)).tolist()
+    end_s = window.end_s
+    begin, first, last = signal.times_s.searchsorted(
+        (end_s - ENTROPY_SPAN_S, window.start_s, end_s)
+    ).tolist()
+    # An unknown interval is endless: sorted, it comes behind all others.
+    rr_ms = [x if 0.0 < x < RR_MOST_MS else inf for x in signal.values.tolist()]
     values["n_beats"] = float(last - first)
     _spread(rr_ms[first:last], values)
     _against_before(rr_ms, first, last, values)
-    begin = int(np.searchsorted(times_s, window.end_s - ENTROPY_SPAN_S))
-    _entropy(rr_ms[begin:last], values)
+    _entropy([x for x in rr_ms[begin:last] if x < inf], values)
     return values
 
 
-def _spread(rr_ms: _Array, values: dict[str, float]) -> None:
+def _spread(rr_ms: list[float], values: dict[str, float]) -> None:
     """Fill in what the window's own intervals tell."""
-    known = rr_ms[~np.isnan(rr_ms)]
-    n = known.size
+    ordered = sorted([x for x in rr_ms if x < inf])
+    n = len(ordered)
     if n < 2:
         return
-    ordered = np.sort(known)
-    median = 0.5 * float(ordered[(n - 1) // 2] + ordered[n // 2])
-    mean = float(known.sum()) / n
-    off = known - mean
-    variance = float(off @ off) / n
+    median = 0.5 * (ordered[(n - 1) // 2] + ordered[n // 2])
+    mean = fsum(ordered) / n
+    off = [x - mean for x in ordered]
+    variance = sum([x * x for x in off]) / n
     sdrr = sqrt(variance)
     values["hr_median_bpm"] = 60000.0 / median
     values["mean_rr_ms"] = mean
     values["sdrr_ms"] = sdrr
     values["cv_rr"] = sdrr / mean
-    values["rr_min_ratio"] = float(ordered[0]) / median
-    values["rr_max_ratio"] = float(ordered[-1]) / median
-    change = np.diff(rr_ms)
-    change = change[~np.isnan(change)]
-    n = change.size
+    values["rr_min_ratio"] = ordered[0] / median
+    values["rr_max_ratio"] = ordered[-1] / median
+    change = [after - before for before, after in pairwise(rr_ms) if before < inf and after < inf]
+    n = len(change)
     if n == 0:
         return
-    size = np.abs(change)
-    square = float(change @ change) / n
-    drift = float(change.sum()) / n
+    size = [abs(x) for x in change]
+    square = sum([x * x for x in change]) / n
+    drift = sum(change) / n
     change_variance = max(square - drift * drift, 0.0)
     sd1 = sqrt(0.5 * change_variance)
     sd2 = sqrt(max(2.0 * variance - 0.5 * change_variance, 0.0))
     values["rmssd_ms"] = sqrt(square)
-    values["pnn50_pct"] = 100.0 * float(np.count_nonzero(size > 50.0)) / n
-    values["max_drr_ratio"] = float(size.max()) / median
+    values["pnn50_pct"] = 100.0 * len([x for x in size if x > 50.0]) / n
+    values["max_drr_ratio"] = max(size) / median
     values["sd1_ms"] = sd1
     values["sd2_ms"] = sd2
     values["sd1_sd2"] = sd1 / (sd2 + _SD2_FLOOR_MS)
 
 
-def _against_before(rr_ms: _Array, first: int, last: int, values: dict[str, float]) -> None:
+def _against_before(rr_ms: list[float], first: int, last: int, values: dict[str, float]) -> None:
     """Fill in how the window's intervals compare with the median of the ones before each."""
-    if last == first:
+    before = sorted(rr_ms[max(first - REFERENCE_BEATS, 0) : first])
+    ratio = []
+    for i in range(first, last):
+        n = bisect_left(before, inf)
+        if n >= REFERENCE_LEAST and rr_ms[i] < inf:
+            ratio.append(rr_ms[i] / (0.5 * (before[(n - 1) // 2] + before[n // 2])))
+        insort(before, rr_ms[i])
+        if len(before) > REFERENCE_BEATS:
+            del before[bisect_left(before, rr_ms[i - REFERENCE_BEATS])]
+    if not ratio:
         return
-    padded = np.concatenate((_UNKNOWN, rr_ms))
-    before = padded[np.arange(first, last)[:, None] + _BEFORE]
-    ordered = np.sort(before, axis=1)  # NaN goes last
-    n = REFERENCE_BEATS - np.isnan(before).sum(axis=1)
-    rows = np.arange(last - first)
-    middle = ordered[rows, np.maximum(n - 1, 0) // 2] + ordered[rows, n // 2]
-    reference = 0.5 * middle
-    ratio = rr_ms[first:last] / reference
-    ratio = ratio[(n >= REFERENCE_LEAST) & (ratio > 0.0)]
-    if ratio.size == 0:
-        return
-    values["prematurity"] = float(ratio.min())
-    values["pause_ratio"] = float(ratio.max())
-    irregular = np.count_nonzero(np.abs(ratio - 1.0) > IRREGULAR_SHARE)
-    values["irregular_frac"] = float(irregular) / ratio.size
+    values["prematurity"] = min(ratio)
+    values["pause_ratio"] = max(ratio)
+    irregular = [x for x in ratio if abs(x - 1.0) > IRREGULAR_SHARE]
+    values["irregular_frac"] = len(irregular) / len(ratio)
 
 
-def _entropy(rr_ms: _Array, values: dict[str, float]) -> None:
+def _entropy(rr_ms: list[float], values: dict[str, float]) -> None:
     """Fill in sample entropy (m = 1), its coefficient and the turning point ratio."""
-    rr_ms = rr_ms[~np.isnan(rr_ms)]
-    n = rr_ms.size
+    n = len(rr_ms)
     if n < ENTROPY_LEAST:
         return
-    near = np.abs(rr_ms[:, None] - rr_ms) <= ENTROPY_TOLERANCE_MS
-    ones = near[:-1, :-1]
-    n_one = int(np.count_nonzero(ones)) - (n - 1)
-    n_two = int(np.count_nonzero(ones & near[1:, 1:])) - (n - 1)
+    x = np.array(rr_ms)
+    off = x[:, None] - x
+    near = np.abs(off, out=off) <= ENTROPY_TOLERANCE_MS
+    first = near[:-1, :-1]
+    n_one = int(np.count_nonzero(first)) - (n - 1)
+    n_two = int(np.count_nonzero(first & near[1:, 1:])) - (n - 1)
     if n_one > 0:
         # No pair of two matching: one half is the least that can be told apart from none.
         sampen = -log(max(n_two, 1) / n_one)
         values["sampen"] = sampen
-        values["cosen"] = sampen + log(2.0 * ENTROPY_TOLERANCE_MS * n / float(rr_ms.sum()))
-    change = np.diff(rr_ms)
+        values["cosen"] = sampen + log(2.0 * ENTROPY_TOLERANCE_MS * n / sum(rr_ms))
+    change = x[1:] - x[:-1]
     turns = int(np.count_nonzero(change[1:] * change[:-1] < 0.0))
     values["turning_point_ratio"] = turns / (n - 2)
 

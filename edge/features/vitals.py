@@ -18,11 +18,13 @@ age are this project's own.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
-from math import isfinite, isnan, nan
+from functools import lru_cache
+from math import inf, isfinite, isnan, nan
 
 from edge.features import FeatureFamily
-from edge.records import SECOND_S, Samples, Window
+from edge.records import SECOND_S, FloatArray, Samples, TimeArray, Window
 
 USABLE_QUALITY = 0.3
 """Below this the ECG is unusable: beats found in it are not trusted, nor is their absence."""
@@ -50,6 +52,13 @@ _AGES = {
     "temp_degc": "temp_age_s",
 }
 _AGES_BY_STEM = {"pleth": "pleth_age_s", "resp": "resp_age_s", "accel": "accel_age_s"}
+_LATEST = {
+    "spo2_pct": SPO2_LIMIT_S,
+    "pulse_bpm": PULSE_LIMIT_S,
+    "temp_degc": TEMP_LIMIT_S,
+    "lead_off_flag": FLAG_LIMIT_S,
+    "contact_flag": FLAG_LIMIT_S,
+}
 _FROZEN = {
     "ecg_mv": "ecg_frozen_s",
     "spo2_pct": "spo2_frozen_s",
@@ -76,27 +85,32 @@ def compute(window: Window) -> Mapping[str, float]:
     quality = window.quality.get("ecg_mv", nan)
     rr = signals.get("rr_ms")
     hr_bpm = nan if quality < USABLE_QUALITY else _rate_bpm(rr, end_s)
-    if isnan(hr_bpm):
-        hr_bpm = _latest(signals.get("hr_bpm"), end_s, RATE_LIMIT_S)
-    values = {
-        "hr_bpm": hr_bpm,
-        "beat_age_s": _beat_age_s(window, quality, rr),
-        "ecg_quality": quality,
-        "spo2_pct": _latest(signals.get("spo2_pct"), end_s, SPO2_LIMIT_S),
-        "pulse_bpm": _latest(signals.get("pulse_bpm"), end_s, PULSE_LIMIT_S),
-        "temp_degc": _latest(signals.get("temp_degc"), end_s, TEMP_LIMIT_S),
-        "lead_off_flag": _latest(signals.get("lead_off_flag"), end_s, FLAG_LIMIT_S),
-        "contact_flag": _latest(signals.get("contact_flag"), end_s, FLAG_LIMIT_S),
-    }
-    ages = window.age_s
-    for signal, name in _AGES.items():
-        values[name] = ages.get(signal, nan)
-    for stem, name in _AGES_BY_STEM.items():
-        values[name] = _youngest_s(ages, stem)
+    if isnan(hr_bpm) and "hr_bpm" in signals:
+        hr_bpm = _latest(signals["hr_bpm"], end_s, RATE_LIMIT_S)
+    values = _UNKNOWN.copy()
+    values["hr_bpm"] = hr_bpm
+    values["beat_age_s"] = _beat_age_s(window, end_s, quality, rr)
+    values["ecg_quality"] = quality
+    for signal, limit_s in _LATEST.items():
+        if signal in signals:
+            values[signal] = _latest(signals[signal], end_s, limit_s)
+    for signal, age_s in window.age_s.items():
+        name = _age_name(signal)
+        # Of several sensors of one kind the youngest value counts; NaN is older than any.
+        if name is not None and not values[name] <= age_s:
+            values[name] = age_s
     frozen = window.frozen_s
     for signal, name in _FROZEN.items():
-        values[name] = frozen.get(signal, nan)
+        if signal in frozen:
+            values[name] = frozen[signal]
     return values
+
+
+@lru_cache(maxsize=256)
+def _age_name(signal: str) -> str | None:
+    """Return the name of the age that a signal's own age counts for."""
+    of_stem = (name for stem, name in _AGES_BY_STEM.items() if signal.startswith(stem))
+    return _AGES.get(signal) or next(of_stem, None)
 
 
 def _rate_bpm(rr: Samples | None, end_s: float) -> float:
@@ -104,57 +118,56 @@ def _rate_bpm(rr: Samples | None, end_s: float) -> float:
     if rr is None or rr.times_s is None:
         return nan
     # Twice as many as are wanted, so that unknown intervals among them can be passed over.
-    times = rr.times_s[-2 * RATE_MOST :].tolist()
-    values = rr.values[-2 * RATE_MOST :].tolist()
+    times: list[float] = rr.times_s[-2 * RATE_MOST :].tolist()
+    rr_ms: list[float] = rr.values[-2 * RATE_MOST :].tolist()
     if end_s - times[-1] > BEAT_LIMIT_S:
         return nan
-    intervals: list[float] = []
-    for at_s, rr_ms in zip(reversed(times), reversed(values), strict=True):
-        age_s = end_s - at_s
-        n = len(intervals)
-        if n == RATE_MOST or age_s > (RATE_SPAN_S if n >= RATE_LEAST else RATE_REACH_S):
-            break
-        if isfinite(rr_ms) and rr_ms > 0.0:
-            intervals.append(rr_ms)
-    n = len(intervals)
+    if not 0.0 < min(rr_ms) <= sum(rr_ms) < inf:  # NaN makes the sum NaN
+        known = [i for i, x in enumerate(rr_ms) if 0.0 < x < inf]
+        times, rr_ms = [times[i] for i in known], [rr_ms[i] for i in known]
+    n = len(times) - bisect_left(times, end_s - RATE_SPAN_S)
+    if n < RATE_LEAST:
+        n = min(len(times) - bisect_left(times, end_s - RATE_REACH_S), RATE_LEAST)
+    n = min(n, RATE_MOST)
     if n < 2:
         return nan
     if n & 1 and n > RATE_LEAST:
-        intervals.pop()
         n -= 1
-    total = sum(intervals)
+    rr_ms = rr_ms[-n:]
+    total = sum(rr_ms)
     if n >= RATE_LEAST:
-        total -= min(intervals) + max(intervals)
+        total -= min(rr_ms) + max(rr_ms)
         n -= 2
     return 60000.0 * n / total
 
 
-def _beat_age_s(window: Window, quality: float, rr: Samples | None) -> float:
+def _beat_age_s(window: Window, end_s: float, quality: float, rr: Samples | None) -> float:
     """Return for how long a usable ECG has shown no beat; NaN where that cannot be told."""
-    ecg_age_s = window.age_s.get("ecg_mv", nan)
+    ages, signals = window.age_s, window.signals
+    ecg_age_s = ages.get("ecg_mv", nan)
     if not (quality >= USABLE_QUALITY and ecg_age_s <= ECG_LIMIT_S):
         return nan
-    seen_s = window.end_s - ecg_age_s
+    seen_s = end_s - ecg_age_s
     if rr is not None and rr.times_s is not None:
         beat_s = float(rr.times_s[-1])
     else:  # the last beat, if there ever was one, is older than the window reaches back
-        beat_s = window.end_s - window.age_s.get("rr_ms", nan)
-    history = window.signals.get("ecg_quality_au")
+        beat_s = end_s - ages.get("rr_ms", nan)
+    history = signals.get("ecg_quality_au")
     if history is not None and history.times_s is not None:
-        usable_s = _usable_since_s(history, beat_s)
+        usable_s = _usable_since_s(history.times_s, history.values, beat_s)
         if not beat_s >= usable_s:
             beat_s = usable_s + SETTLE_S
             return nan if seen_s < beat_s else seen_s - beat_s
     return nan if isnan(beat_s) else max(seen_s - beat_s, 0.0)
 
 
-def _usable_since_s(history: Samples, enough_s: float) -> float:
+def _usable_since_s(times_s: TimeArray, values: FloatArray, enough_s: float) -> float:
     """Return since when the ECG has been usable without a break; stop looking at `enough_s`."""
-    times: list[float] = history.times_s.tolist()  # type: ignore[union-attr]
-    values: list[float] = history.values.tolist()
-    since_s = times[-1]
-    for at_s, value in zip(reversed(times), reversed(values), strict=True):
-        if not (value >= USABLE_QUALITY and since_s - at_s < _QUALITY_STEP_S):
+    since_s: float = times_s.item(-1)
+    # One by one from the end: as a rule the last beat is near and two or three are enough.
+    for i in range(values.size - 1, -1, -1):
+        at_s: float = times_s.item(i)
+        if not (values.item(i) >= USABLE_QUALITY and since_s - at_s < _QUALITY_STEP_S):
             return since_s
         since_s = at_s - 0.5 * SECOND_S
         if since_s <= enough_s:
@@ -162,31 +175,18 @@ def _usable_since_s(history: Samples, enough_s: float) -> float:
     return since_s
 
 
-def _latest(samples: Samples | None, end_s: float, limit_s: float) -> float:
+def _latest(samples: Samples, end_s: float, limit_s: float) -> float:
     """Return the latest number of a slow signal; NaN when it is older than `limit_s`."""
-    if samples is None:
-        return nan
-    values = samples.values
+    values, times_s = samples.values, samples.times_s
+    step_s = 1.0 / samples.fs_hz if samples.fs_hz > 0.0 else 0.0
     for i in range(values.size - 1, -1, -1):
-        at_s = _time_s(samples, i)
+        at_s = samples.start_s + i * step_s if times_s is None else times_s.item(i)
         if end_s - at_s > limit_s:
             return nan
-        value = float(values[i])
+        value: float = values.item(i)
         if isfinite(value):
             return value
     return nan
-
-
-def _time_s(samples: Samples, i: int) -> float:
-    if samples.times_s is not None:
-        return float(samples.times_s[i])
-    return samples.start_s + i / samples.fs_hz if samples.fs_hz > 0.0 else samples.start_s
-
-
-def _youngest_s(ages: Mapping[str, float], stem: str) -> float:
-    """Return the age of the youngest signal whose name begins with `stem`, whatever its unit."""
-    found = [age_s for signal, age_s in ages.items() if signal.startswith(stem)]
-    return min(found) if found else nan
 
 
 _WORDS = {
@@ -211,6 +211,8 @@ _WORDS = {
     "pulse_frozen_s": "how long the pulse rate has been exactly the same, s",
     "temp_frozen_s": "how long the temperature has been exactly the same, s",
 }
+
+_UNKNOWN = dict.fromkeys(_WORDS, nan)
 
 FEATURES = FeatureFamily(
     name="vitals",

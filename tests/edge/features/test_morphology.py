@@ -146,9 +146,9 @@ def test_cut_beats_are_whole_and_on_one_grid():
     window = draw(steady())
     ecg, times_s = window.signals["ecg_mv"], window.signals["rr_ms"].times_s
     beats, at_s = cut_beats(ecg, times_s)
-    assert beats.shape == (len(at_s), 140)
+    assert beats.shape == (140, len(at_s))
     assert len(at_s) == len(times_s)
-    np.testing.assert_allclose(beats.argmax(axis=1), 52, atol=2)  # R, and the filter's own delay
+    np.testing.assert_allclose(beats.argmax(axis=0), 52, atol=2)  # R, and the filter's own delay
 
 
 def test_too_few_beats_or_too_slow_a_lead_say_nothing():
