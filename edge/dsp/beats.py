@@ -234,8 +234,7 @@ class BeatDetector:
 
     def _baseline(self, begin: int, end: int, middle: int) -> float:
         first, last = max(begin, middle - self._base_n), min(end, middle + self._base_n)
-        near = self._envelope.raw(first, last)
-        ranked = near[:: max(1, (last - first) // 24)].copy()
+        ranked = self._envelope.raw(first, last, max(1, (last - first) // 24)).copy()
         ranked.sort()
         n = ranked.size
         return (ranked.item((n - 1) // 2) + ranked.item(n // 2)) / 2

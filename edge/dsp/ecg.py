@@ -19,6 +19,8 @@ SETTLE_S: Final = 5.0
 """For so long missing samples are pushed while a lead is silent."""
 BRIDGE_S: Final = 0.1
 """An interval over a longer hole in the samples is not known."""
+MAX_HOLES: Final = 100
+"""Holes that are remembered while no beat is found behind them."""
 MAX_HOLE_S: Final = 60.0
 """After a longer hole the detector starts anew instead of being walked through it."""
 
@@ -38,14 +40,9 @@ class EcgLead:
         """Time of the middle and quality of every second of samples that came last."""
         self._start_anew(0)
         self._last_valid_idx = -1
-        self._hole_idx = -1  # newest sample right after a hole
+        self._hole_ends: list[int] = []  # samples right after a hole, no beat behind them yet
         self._beat_idx = -1
         self._silent_since_s = math.inf
-
-    @property
-    def settled_s(self) -> float:
-        """Every beat before this time has been reported."""
-        return self.track.ring.time_s(self._base_idx + self._detector.settled_idx)
 
     def advance(self, until_s: float) -> list[tuple[int, float, float]]:
         """Take the samples before `until_s`; return the beats found.
@@ -104,25 +101,34 @@ class EcgLead:
             idx = self._base_idx + pushed
             at_s = self.track.ring.time_s(idx)
             rr_ms = math.nan
-            if self._beat_idx >= 0 and self._hole_idx <= self._beat_idx:
+            holed = self._pass_holes(idx)
+            if self._beat_idx >= 0 and not holed:
                 rr_ms = (idx - self._beat_idx) * self.track.ring.step_s(idx) * 1000.0
             beats.append((idx, at_s, rr_ms))
             self._beat_idx = idx
         return beats
 
+    def _pass_holes(self, idx: int) -> bool:
+        """Return whether a hole lies between the last beat and this one."""
+        ends = self._hole_ends
+        n = len(ends)
+        while ends and ends[0] <= idx:
+            ends.pop(0)
+        return len(ends) < n
+
     def _notice_holes(self, values: FloatArray, first_idx: int) -> None:
         bridge = BRIDGE_S * self.track.fs_hz
         if values[0] == values[0] and not np.isnan(values).any():
             if first_idx - self._last_valid_idx - 1 > bridge:
-                self._hole_idx = first_idx
+                self._hole_ends.append(first_idx)
             self._last_valid_idx = first_idx + len(values) - 1
             return
         valid_idx = np.flatnonzero(~np.isnan(values)) + first_idx
         if len(valid_idx):
             before = np.concatenate([[self._last_valid_idx], valid_idx[:-1]])
             ends = valid_idx[valid_idx - before - 1 > bridge]
-            if len(ends):
-                self._hole_idx = int(ends[-1])
+            self._hole_ends += ends.tolist()
+            del self._hole_ends[:-MAX_HOLES]
             self._last_valid_idx = int(valid_idx[-1])
 
     def _start_anew(self, base_idx: int) -> None:

@@ -155,9 +155,9 @@ class QrsEnvelope:
         slopes = self._slope[at - self.window_n : at + 1]
         return slopes.item(slopes.argmax())
 
-    def raw(self, first_idx: int, end_idx: int) -> NDArray[np.float64]:
+    def raw(self, first_idx: int, end_idx: int, step_n: int = 1) -> NDArray[np.float64]:
         """Return the signal as it came, mV, over a span no older than `KEPT_S`."""
-        return self._raw[first_idx + self._shift : end_idx + self._shift]
+        return self._raw[first_idx + self._shift : end_idx + self._shift : step_n]
 
 
 def _energy_delay(band_pass: SosFilter, fs_hz: float) -> int:

@@ -76,8 +76,10 @@ class Level:
         """Let the oldest go and take this one in."""
         self._values.append(value)
         ranked = sorted(self._values)
-        n = self.n = len(ranked)
-        self.median = (ranked[(n - 1) // 2] + ranked[n // 2]) / 2
+        if self.n < N_MEDIAN:
+            self.n = len(ranked)
+        n = self.n
+        self.median = (ranked[(n - 1) >> 1] + ranked[n >> 1]) / 2
 
 
 def _spread(ranked: list[int]) -> float:

@@ -49,6 +49,15 @@ def test_an_interval_over_a_hole_is_not_known():
     assert late[0].sample_idx == round(late[0].at_s * FS_HZ)
 
 
+def test_a_beat_just_before_a_hole_keeps_its_interval():
+    bedside, values = Bedside("p", 120.0), ecg(0.0, 40.0)
+    values[round(20.6 * FS_HZ) : round(21.1 * FS_HZ)] = np.nan
+    values[round(30.8 * FS_HZ) : round(31.2 * FS_HZ)] = np.nan
+    beats = {round(beat.at_s - 0.5): beat.rr_ms for beat in feed(bedside, values, 0.0)}
+
+    assert [n for n, rr_ms in beats.items() if n > 2 and rr_ms is None] == [21, 31]
+
+
 def test_a_long_outage_starts_the_detector_anew_and_beats_come_back():
     bedside = Bedside("p", 120.0)
     feed(bedside, ecg(0.0, 20.0), 0.0)
