@@ -42,13 +42,32 @@ _LOWEST_INT16 = b"\x00\x80"
 
 
 class _Run:
-    """Samples frames that follow one another without a hole."""
+    """Samples frames that follow one another without a hole.
 
-    def __init__(self, whole: frame.Frame, packet: Packet) -> None:
-        self.first, self.last = whole, whole
-        self.first_s = self.last_s = packet.arrived_s
-        self.bodies = [whole.body]
-        self.n_bytes = len(whole.body)
+    What the next frame must bear to follow is kept ready: ten frames a second are asked.
+    """
+
+    __slots__ = ("bodies", "clock_us", "first", "first_s", "last_s", "lasted_us", "sequence")
+
+    def __init__(self, whole: frame.Frame, arrived_s: float, lasted_us: float) -> None:
+        self.first, self.first_s = whole, arrived_s
+        self.bodies: list[bytes] = []
+        self.add(whole, arrived_s, lasted_us)
+
+    def add(self, whole: frame.Frame, arrived_s: float, lasted_us: float) -> None:
+        """Take the next frame."""
+        self.bodies.append(whole.body)
+        self.sequence = (whole.sequence + 1) % frame.SEQUENCE_WRAP
+        self.clock_us, self.lasted_us = whole.clock_us, lasted_us
+        self.last_s = arrived_s
+
+    def is_followed_by(self, whole: frame.Frame) -> bool:
+        """Return whether a frame comes right after the last one."""
+        if whole.sequence != self.sequence:
+            return False
+        moved_us = (whole.clock_us - self.clock_us) % frame.CLOCK_WRAP
+        # A little off is the rate; more is a pause, which must not be joined over.
+        return abs(moved_us - self.lasted_us) <= self.lasted_us / 8
 
 
 class _Board:
@@ -58,6 +77,7 @@ class _Board:
         self._said = b""
         self._described: frame.Description | None = None
         self._row: np.dtype[Any] = np.dtype("<i2")
+        self._row_bytes = self._row.itemsize
         self._byte_us = 0.0
         self._short = False
         self._baseline = self._gain = np.zeros(1, np.float32)
@@ -77,14 +97,12 @@ class _Board:
             try:
                 whole = frame.unpack(packet.payload)
                 if whole.kind == frame.SAMPLES:
-                    self._check(whole)
-                    if run is not None and self._follows(run, whole):
-                        run.last, run.last_s = whole, packet.arrived_s
-                        run.bodies.append(whole.body)
-                        run.n_bytes += len(whole.body)
+                    lasted_us = self._lasted_us(whole.body)
+                    if run is not None and run.is_followed_by(whole):
+                        run.add(whole, packet.arrived_s, lasted_us)
                         continue
                     self._end(run, batch)
-                    run = _Run(whole, packet)
+                    run = _Run(whole, packet.arrived_s, lasted_us)
                     continue
                 self._end(run, batch)
                 run = None
@@ -106,7 +124,8 @@ class _Board:
         self._described = described = frame.unpack_description(body)
         channels = described.channels
         self._row = frame.row_type(channels)
-        self._byte_us = 1e6 / described.fs_hz / self._row.itemsize
+        self._row_bytes = self._row.itemsize
+        self._byte_us = 1e6 / described.fs_hz / self._row_bytes
         self._short = all(
             c.number_type == _INT16 and abs(c.baseline) <= EXACT_BASELINE for c in channels
         )
@@ -115,21 +134,14 @@ class _Board:
             self._gain = np.array([c.gain for c in channels], np.float32)
         self._said = body
 
-    def _check(self, whole: frame.Frame) -> None:
+    def _lasted_us(self, body: bytes) -> float:
+        """Return how long a frame's samples lasted by the nominal rate."""
         if self._described is None:
             raise NotMineError("samples came before the board described itself")
-        n_bytes = len(whole.body)
-        if not n_bytes or n_bytes % self._row.itemsize:
+        n_bytes = len(body)
+        if not n_bytes or n_bytes % self._row_bytes:
             raise BrokenError(f"samples frame of {n_bytes} bytes holds no whole rows")
-
-    def _follows(self, run: _Run, whole: frame.Frame) -> bool:
-        last = run.last
-        if (last.sequence + 1) % frame.SEQUENCE_WRAP != whole.sequence:
-            return False
-        lasted_us = len(last.body) * self._byte_us
-        moved_us = (whole.clock_us - last.clock_us) % frame.CLOCK_WRAP
-        # A little off is the rate; more is a pause, which must not be joined over.
-        return abs(moved_us - lasted_us) <= lasted_us / 8
+        return n_bytes * self._byte_us
 
     def _end(self, run: _Run | None, batch: Batch) -> None:
         """Make samples of a run that has come to its end."""

@@ -38,6 +38,8 @@ class EcgLead:
         self.track = track
         self.qualities: list[tuple[float, float]] = []
         """Time of the middle and quality of every second of samples that came last."""
+        self._second_n = math.ceil(track.fs_hz)
+        self._bridge_n = BRIDGE_S * track.fs_hz
         self._start_anew(0)
         self._last_valid_idx = -1
         self._hole_ends: list[int] = []  # samples right after a hole, no beat behind them yet
@@ -66,12 +68,12 @@ class EcgLead:
 
     def _judge(self, values: FloatArray, first_idx: int) -> None:
         """Assess the quality in blocks of a second, as many as came."""
-        ring, n = self.track.ring, math.ceil(self.track.fs_hz)
-        for start in range(0, len(values), n):
-            block = values[start : start + n]
+        n, n_values = self._second_n, len(values)
+        for start in range(0, n_values, n):
+            block = values[start : start + n] if n_values > n else values
             # A rest of a few samples says nothing of its own.
-            if 2 * len(block) > n or len(values) <= n:
-                middle_s = ring.time_s(first_idx + start) + 0.5 * len(block) / self.track.fs_hz
+            if n_values <= n or 2 * len(block) > n:
+                middle_s = self.track.ring.time_s(first_idx + start + len(block) // 2)
                 self.qualities.append((middle_s, self._assess.push(block)))
 
     def _push(self, values: FloatArray, first_idx: int) -> list[tuple[int, float, float]]:
@@ -117,8 +119,9 @@ class EcgLead:
         return len(ends) < n
 
     def _notice_holes(self, values: FloatArray, first_idx: int) -> None:
-        bridge = BRIDGE_S * self.track.fs_hz
-        if values[0] == values[0] and not np.isnan(values).any():
+        bridge = self._bridge_n
+        # The greatest of values with a NaN among them is NaN.
+        if not math.isnan(values.item(values.argmax())):
             if first_idx - self._last_valid_idx - 1 > bridge:
                 self._hole_ends.append(first_idx)
             self._last_valid_idx = first_idx + len(values) - 1
