@@ -25,15 +25,27 @@ _IMPORTS = {
 }
 
 
+_COMMANDS = {
+    "homeward --help": ["--help"],
+    "homeward config": ["config", "--json"],
+}
+_TAIL = """
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+open(sys.argv[1], "w").write(peak.split()[1])
+"""
+"""A process weighs itself: what the kernel tells its parent includes the parent's own pages."""
+
+
 def measure(repeats: int) -> list[dict[str, object]]:
     """Return the rows of the table."""
-    commands = {name: [sys.executable, "-c", code] for name, code in _IMPORTS.items()}
-    commands["homeward --help"] = [_homeward(), "--help"]
-    commands["homeward config"] = [_homeward(), "config", "--json"]
-    runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
+    codes = {name: f"import sys\n{code}\n{_TAIL}" for name, code in _IMPORTS.items()}
+    for name, arguments in _COMMANDS.items():
+        run = f"from edge.__main__ import main\nmain({arguments!r})"
+        codes[name] = f"import sys\n{run}\n{_TAIL}"
+    runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in codes}
     for _ in range(repeats):
-        for name, command in commands.items():
-            runs[name].append(_start(command))
+        for name, code in codes.items():
+            runs[name].append(_start(code))
     rows: list[dict[str, object]] = []
     for name, found in runs.items():
         wall, cpu, rss = (statistics.median(column) for column in zip(*found, strict=True))
@@ -49,16 +61,17 @@ def measure(repeats: int) -> list[dict[str, object]]:
     return rows
 
 
-def _start(command: list[str]) -> tuple[float, float, float]:
-    """Return wall s, CPU s and peak MB of one process."""
-    began_s = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
-    wall_s = time.perf_counter() - began_s
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {child.returncode}")
-    return wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+def _start(code: str) -> tuple[float, float, float]:
+    """Return wall s, CPU s and peak MB of one fresh interpreter that runs the code."""
+    with tempfile.NamedTemporaryFile("r") as told:
+        began_s = time.perf_counter()
+        child = subprocess.Popen([sys.executable, "-c", code, told.name], stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(child.pid, 0)
+        wall_s = time.perf_counter() - began_s
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise SystemExit(f"a process ended with {child.returncode}: {code}")
+        return wall_s, used.ru_utime + used.ru_stime, int(told.read()) / 1024
 
 
 def _daemon() -> dict[str, object]:
