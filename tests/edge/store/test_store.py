@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
 from pathlib import Path
@@ -133,10 +134,10 @@ def test_a_score_keeps_its_largest_contributions(path: Path) -> None:
     with Store.begin(path, RUN) as store:
         store.backlog.add(Outcome((SCORE, other)), now_s=0.0)
         store.flush(1.0)
-    rows = sqlite3.connect(path).execute(
-        "SELECT value, contributions, model_id FROM scores ORDER BY n"
-    )
-    assert rows.fetchall() == [
+    with contextlib.closing(sqlite3.connect(path)) as reader:
+        rows = reader.execute("SELECT value, contributions, model_id FROM scores ORDER BY n")
+        found = rows.fetchall()
+    assert found == [
         (0.25, '{"b":-2.0,"d":1.0,"a":0.5}', None),
         (None, "{}", "model-2"),
     ]
