@@ -26,6 +26,8 @@ LATE_S: Final = 3.0
 BEATS: Final = "rr_ms"
 QUALITY: Final = "ecg_quality_au"
 """The ECG's quality, second by second."""
+DERIVED: Final = frozenset({BEATS, QUALITY})
+"""What may be made here of another signal and covers nothing of its own."""
 
 
 class Values:
@@ -53,7 +55,8 @@ class Values:
     @property
     def frozen_s(self) -> float:
         """How long the newest value has been repeated exactly."""
-        return max(0.0, self.last_s - self._since_s)
+        last_s, since_s = self.last_s, self._since_s
+        return last_s - since_s if last_s > since_s else 0.0
 
     def note_second(self, now_s: float) -> None:
         """Count this second as covered when the newest value still stands for it."""
@@ -88,8 +91,9 @@ class Bedside:
     def take_run(self, samples: Samples, place: Placement, source: str) -> None:
         """Take a placed run of a fixed-rate signal."""
         if samples.fs_hz < SLOW_FS_HZ:
+            slow = self._value_of(samples.signal)
             for i, value in enumerate(samples.values.tolist()):
-                self._value_of(samples.signal).take(place.start_s + i * place.step_s, value)
+                slow.take(place.start_s + i * place.step_s, value)
             return
         track = self._tracks.get((samples.signal, samples.lead, source))
         if track is None or track.fs_hz != samples.fs_hz:
@@ -114,21 +118,28 @@ class Bedside:
 
     def advance(self, until_s: float) -> list[Beat]:
         """Let the samples taken before `until_s` flow; return the beats found in them."""
-        beats: list[Beat] = []
+        ecg = self._ecg
+        watched = ecg.track if ecg else None
         for track in self._tracks.values():
-            if self._ecg is None or track is not self._ecg.track:
+            if track is not watched:
                 track.flow(until_s)
-        if self._ecg is not None:
-            track = self._ecg.track
-            for idx, at_s, rr_ms in self._ecg.advance(until_s):
-                self._value_of(BEATS).take(at_s, rr_ms)
+        beats = self._watch(ecg, until_s) if ecg else []
+        for signal, values in self._values.items():
+            if signal not in DERIVED:
+                values.note_second(until_s)
+        return beats
+
+    def _watch(self, ecg: EcgLead, until_s: float) -> list[Beat]:
+        beats: list[Beat] = []
+        if found := ecg.advance(until_s):
+            track, intervals = ecg.track, self._value_of(BEATS)
+            for idx, at_s, rr_ms in found:
+                intervals.take(at_s, rr_ms)
                 # A beat without a known interval is still a beat.
-                self._values[BEATS].last_s = at_s
+                intervals.last_s = at_s
                 beats.append(self._beat(at_s, rr_ms, track.source, track.lead, idx))
-            for middle_s, quality in self._ecg.qualities:
-                self._value_of(QUALITY).take(middle_s, quality)
-        for values in self._values.values():
-            values.note_second(until_s)
+        for middle_s, quality in ecg.qualities:
+            self._value_of(QUALITY).take(middle_s, quality)
         return beats
 
     def second(self, now_s: float, length_s: float, context_s: float) -> Window:
@@ -153,17 +164,14 @@ class Bedside:
             share = track.count_valid() / (track.fs_hz * length_s)
             coverage[signal] = round(min(1.0, share), 3)
         for signal, values in self._values.items():
-            if signal not in {BEATS, QUALITY}:
+            if signal not in DERIVED:
                 coverage[signal] = round(min(1.0, values.n_covered / length_s), 3)
             values.n_covered = 0
         return dict(sorted(coverage.items()))
 
     def age_s(self, now_s: float) -> dict[str, float]:
         """Return the time since the newest value of every signal that had one."""
-        ages = {signal: now_s - track.last_s for signal, track in self._shown.items()}
-        for signal, values in self._values.items():
-            ages[signal] = now_s - values.last_s
-        return {signal: max(age, 0.0) for signal, age in ages.items() if math.isfinite(age)}
+        return self._ages_and_frozen_s(now_s)[0]
 
     def trace(self, signal: str, length_s: float, now_s: float) -> Samples | None:
         """Return a copy of the last seconds of a fixed-rate signal; None where there is none."""
@@ -203,7 +211,10 @@ class Bedside:
         for signal, values in self._values.items():
             cut = values.series.cut(start_s, end_s)
             if cut is not None:
-                signals[signal] = Samples(signal, cut[0][0], 0.0, cut[1], times_s=cut[0])
+                times_s, found = cut
+                signals[signal] = Samples(
+                    signal, times_s.item(0), 0.0, found, "", 0.0, None, times_s
+                )
         return signals
 
     def _window(
@@ -214,24 +225,25 @@ class Bedside:
         signals: dict[str, Samples],
         now_s: float | None = None,
     ) -> Window:
-        now_s = end_s if now_s is None else now_s
-        frozen = {signal: track.frozen_s for signal, track in self._shown.items()}
-        frozen.update((signal, values.frozen_s) for signal, values in self._values.items())
-        quality = {}
+        ages, frozen = self._ages_and_frozen_s(end_s if now_s is None else now_s)
+        quality: dict[str, float] = {}
         if self._ecg is not None and QUALITY in signals:
             assessed = self._quality(signals[QUALITY], end_s, length_s)
             if assessed is not None:
                 quality["ecg_mv"] = assessed
-        return Window(
-            self.patient,
-            end_s - length_s,
-            length_s,
-            context_s,
-            signals,
-            quality,
-            self.age_s(now_s),
-            frozen,
-        )
+        start_s = end_s - length_s
+        return Window(self.patient, start_s, length_s, context_s, signals, quality, ages, frozen)
+
+    def _ages_and_frozen_s(self, now_s: float) -> tuple[dict[str, float], dict[str, float]]:
+        ages: dict[str, float] = {}
+        frozen: dict[str, float] = {}
+        for kept in (self._shown, self._values):
+            for signal, one in kept.items():
+                frozen[signal] = one.frozen_s
+                last_s = one.last_s
+                if last_s > -math.inf:
+                    ages[signal] = now_s - last_s if last_s < now_s else 0.0
+        return ages, frozen
 
     def _quality(self, found: Samples, end_s: float, length_s: float) -> float | None:
         """Return the mean quality of the window's seconds; seconds without ECG count as 0.
@@ -242,7 +254,8 @@ class Bedside:
             return None
         if length_s <= 1.0:
             # One late packet must not blank a second: its neighbour stands for it.
-            return float(found.values[-1]) if end_s - found.times_s[-1] <= LATE_S else None
+            fresh = end_s - found.times_s.item(-1) <= LATE_S
+            return found.values.item(-1) if fresh else None
         low = int(np.searchsorted(found.times_s, end_s - length_s))
         inside: Iterable[float] = found.values[low:].tolist()
         return sum(inside) / length_s

@@ -153,19 +153,27 @@ def cobs_decode(stuffed: bytes) -> bytes:
     end = len(stuffed)
     out = bytearray(stuffed)
     at = 0
-    joints = []
     # Writing zeros over the code bytes is five times faster than joining runs in Python.
     while at < end:
-        code = stuffed[at]
-        if code == 0xFF:
-            joints.append(at + 0xFF)
-        at += code
-        if at < end:
-            out[at] = 0
+        out[at] = 0
+        at += stuffed[at]
     if at != end:
         raise ValueError("a COBS frame ends inside a block")
-    if not joints:
-        return bytes(out[1:])
+    if end > 0xFF:
+        return _without_joints(stuffed, out)
+    del out[:1]
+    return bytes(out)
+
+
+def _without_joints(stuffed: bytes, out: bytearray) -> bytes:
+    """Return the runs of `out`, which has zeros for the code bytes of `stuffed`, joined."""
+    at, end = 0, len(stuffed)
+    joints = []
+    while at < end:
+        code = stuffed[at]
+        at += code
+        if code == 0xFF:
+            joints.append(at)
     # A full block of 254 bytes is followed by no zero: its successor's code byte is dropped.
     view = memoryview(out)
     starts = [1, *(joint + 1 for joint in joints)]

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from edge.alarms import Rule
+from edge.alarms import Rule, Step
 from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, AnswerError
 from edge.bedside import Bedside
 from edge.decoders import Decoder
@@ -52,6 +52,7 @@ MAX_LAG_TICKS: Final = 4 * 3600
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
 ASSIGN: Final = "box:assign"
+EVENTS: Final = frozenset({ANSWER, START, ASSIGN})
 N_NOTES: Final = 20
 
 
@@ -110,14 +111,33 @@ class Scores(Protocol):
 class _Patient:
     """A bedside and what watches over it."""
 
-    def __init__(self, bedside: Bedside, rules: Iterable[Rule]) -> None:
+    def __init__(self, bedside: Bedside, watch: Sequence[tuple[Rule, RuleSettings]]) -> None:
         self.bedside = bedside
-        self.states: dict[str, Any] = {rule.name: rule.start for rule in rules}
+        self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in watch}
+        self._watch = watch
+        self._asked: dict[float, list[tuple[str, Step, Mapping[str, float]]]] = {}
+        self._n_signals = -1
         self.tally = Tally()
         self.vitals: Mapping[str, float] = {}
         self.score = math.nan
         self.n_windows = 0
         self.model_failed = False
+
+    def ask(self, every_s: float, seen: Features, score: Score | None) -> list[Finding]:
+        """Return what the rules of one cadence say that watch any signal the patient ever had."""
+        had = self.bedside.signals
+        if len(had) != self._n_signals:  # signals only ever come to it
+            self._n_signals = len(had)
+            self._asked = {}
+            for rule, told in self._watch:
+                if not had.isdisjoint(rule.needs):
+                    asked = self._asked.setdefault(rule.every_s, [])
+                    asked.append((rule.name, rule.step, told.values))
+        findings, states = [], self.states
+        for name, step, values in self._asked.get(every_s, ()):
+            states[name], finding = step(states[name], seen, score, values)
+            findings.append(finding)
+        return findings
 
 
 class Pipeline:
@@ -199,7 +219,8 @@ class Pipeline:
         taken = 0
         while self._tick <= last_tick:
             tick_s = self._tick * TICK_S
-            taken = self._take_arrived(tick_s, taken)
+            if self._queue:
+                taken = self._take_arrived(tick_s, taken)
             if self._tick % TICKS_A_SECOND == 0:
                 self._live_second(tick_s)
             self._tick += 1
@@ -230,14 +251,14 @@ class Pipeline:
         return seen.bedside.trace(signal, length_s, self.now_s) if seen else None
 
     def _take_arrived(self, tick_s: float, taken: int) -> int:
-        queue = self._queue
-        while taken < len(queue) and queue[taken].arrived_s <= tick_s:
+        queue, take = self._queue, self._sources.take
+        n_queued = len(queue)
+        while taken < n_queued:
             packet = queue[taken]
+            if packet.arrived_s > tick_s:
+                break
             taken += 1
-            stream = self._sources.stream_of(packet)
-            if stream is not None:
-                stream.take(packet)
-            elif packet.stream in {ANSWER, START, ASSIGN}:
+            if not take(packet) and packet.stream in EVENTS:
                 self._take_event(packet, tick_s)
         return taken
 
@@ -292,11 +313,11 @@ class Pipeline:
             patient.tally.n_beats += len(beats)
             self._out.extend(beats)
             seen = self._see_second(name, patient, now_s)
-            findings += self._ask(patient, SECOND_S, seen, None)
+            findings += patient.ask(SECOND_S, seen, None)
             window_end_s = now_s - WINDOW_LAG_S
             if window_end_s % WINDOW_S == 0.0 and window_end_s - WINDOW_S >= self._began_s:
                 features, score = self._see_window(name, patient, window_end_s, now_s)
-                findings += self._ask(patient, WINDOW_S, features, score)
+                findings += patient.ask(WINDOW_S, features, score)
         self._give_alerts(self._alerts.step(findings, now_s))
         period_s = self._settings.summary_period_s
         if now_s % period_s == 0.0 and now_s - period_s >= self._began_s:
@@ -334,18 +355,6 @@ class Pipeline:
         self._out.append(score)
         return features, score
 
-    def _ask(
-        self, patient: _Patient, every_s: float, seen: Features, score: Score | None
-    ) -> list[Finding]:
-        findings = []
-        had, states = patient.bedside.signals, patient.states
-        for rule, told in self._watch:
-            if rule.every_s == every_s and not had.isdisjoint(rule.needs):
-                name = rule.name
-                states[name], finding = rule.step(states[name], seen, score, told.values)
-                findings.append(finding)
-        return findings
-
     def _give_alerts(self, alerts: Sequence[Any]) -> None:
         for alert in alerts:
             self._patient(alert.patient).tally.add_alerts((alert,))
@@ -360,8 +369,7 @@ class Pipeline:
         patient = self._patients.get(name)
         if patient is None:
             bedside = Bedside(name, self._settings.ring_s)
-            patient = _Patient(bedside, (rule for rule, _ in self._watch))
-            self._patients[name] = patient
+            patient = self._patients[name] = _Patient(bedside, self._watch)
         return patient
 
     def _note(self, text: str) -> None:
@@ -377,7 +385,7 @@ def _compute(
 ) -> dict[str, float]:
     values: dict[str, float] = {}
     for family in families:
-        if all(signal in there for signal in family.needs):
+        if there.issuperset(family.needs):
             values.update(family.compute(window))
         else:
             values.update(dict.fromkeys(family.names, math.nan))

@@ -90,7 +90,7 @@ class Scorer:
         if self._fill(features):
             probability, addends = self._run()
             value = round(probability, DECIMALS)
-            rounded = np.round(addends.astype(np.float64), DECIMALS).tolist()
+            rounded = addends.astype(np.float64).round(DECIMALS).tolist()
             contributions = dict(zip(self.card.features, rounded, strict=True))
         return Score(
             patient=features.patient,

@@ -29,17 +29,13 @@ class Stream:
 
     def __init__(self, packet: Packet, patient: str, decoders: Sequence[Decoder]) -> None:
         self.source, self.stream, self.patient = packet.source, packet.stream, patient
-        self.n_packets = self.n_not_mine = self.n_broken = self.n_lost = 0
+        self.n_read = self.n_not_mine = self.n_broken = self.n_lost = 0
         self.last_error = ""
         self._decodes = [d.open_batch() if d.open_batch else one_by_one(d.open()) for d in decoders]
         self._clocks: dict[float, StreamClock] = {}
         self._arrived_s = packet.arrived_s
-        self._waiting: list[Packet] = []
-
-    def take(self, packet: Packet) -> None:
-        """Let a packet wait for the end of its second."""
-        self.n_packets += 1
-        self._waiting.append(packet)
+        self.waiting: list[Packet] = []
+        """Packets of this second; they are read at its end."""
 
     def decode(self) -> list[tuple[Samples, float]]:
         """Return the samples of the packets that wait, and the arrival each is placed by.
@@ -47,9 +43,11 @@ class Stream:
         Packets that cannot be read are counted and dropped. A packet that is not in the first
         decoder's format is offered to the next one that knows the stream.
         """
-        waiting, self._waiting = self._waiting, []
+        waiting = self.waiting
         if not waiting:
             return []
+        self.waiting = []
+        self.n_read += len(waiting)
         self._arrived_s = waiting[-1].arrived_s
         if len(self._decodes) > 1:
             return [found for packet in waiting for found in self._decode_one(packet)]
@@ -99,7 +97,7 @@ class Stream:
             self.source,
             self.stream,
             self.patient,
-            self.n_packets,
+            self.n_read + len(self.waiting),
             self.n_not_mine,
             self.n_broken,
             self.n_lost,
@@ -142,11 +140,17 @@ class Sources:
             if stream.source == source:
                 stream.patient = patient
 
-    def stream_of(self, packet: Packet) -> Stream | None:
-        """Return the packet's stream; None where no decoder knows it."""
+    def take(self, packet: Packet) -> bool:
+        """Let a packet wait for the end of its second; False where no decoder knows it."""
         stream = self._streams.get((packet.source, packet.stream))
-        if stream is not None:
-            return stream
+        if stream is None:
+            stream = self._open(packet)
+            if stream is None:
+                return False
+        stream.waiting.append(packet)
+        return True
+
+    def _open(self, packet: Packet) -> Stream | None:
         decoders = self._decoders.get(packet.stream)
         if decoders is None and packet.source in {"person", "box"}:
             return None

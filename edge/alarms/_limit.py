@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping
+from math import isnan, nan
 
 import msgspec
 
@@ -53,7 +53,7 @@ def _step(watched: Watched, beyond: Callable[[float, float], bool], fine: str) -
         state: Lasting, seen: Features, _score: Score | None, settings: Mapping[str, float]
     ) -> tuple[Lasting, Finding]:
         at_s = seen.end_s
-        value = seen.values.get(feature, math.nan)
+        value = seen.values.get(feature, nan)
         limit = settings[limit_name]
         if beyond(value, limit):
             state, lasted_s, present = met(state, at_s, settings["delay_s"], settings["hold_s"])
@@ -63,7 +63,7 @@ def _step(watched: Watched, beyond: Callable[[float, float], bool], fine: str) -
             )
             evidence = {feature: value, limit_name: limit, "lasted_s": lasted_s}
             return state, Finding(seen.patient, rule, at_s, present, reason, evidence)
-        if math.isnan(value):
+        if isnan(value):
             return state, Finding(seen.patient, rule, at_s, None, blind)
         if state is not None:
             state = unmet(state, at_s, settings["hold_s"])

@@ -11,8 +11,8 @@ Latching: a pause that is over is still something a person has to know of.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import isnan, nan
 
 from edge.alarms import Rule
 from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
@@ -27,8 +27,8 @@ def step(
     at_s = seen.end_s
     values = seen.values
     blind = _blind(values, settings)
-    beat_age_s = values.get("beat_age_s", math.nan)
-    if blind or math.isnan(beat_age_s):
+    beat_age_s = values.get("beat_age_s", nan)
+    if blind or isnan(beat_age_s):
         return state, Finding(seen.patient, NAME, at_s, None, blind or "no beat seen yet")
     limit_s = settings["limit_s"]
     if beat_age_s < limit_s:
@@ -45,11 +45,11 @@ def step(
 def _blind(values: Mapping[str, float], settings: Mapping[str, float]) -> str:
     """Return why the ECG cannot show a beat; empty when it can."""
     # Comparisons with NaN are false: what is not known to be good counts as bad here.
-    if not values.get("ecg_age_s", math.nan) <= settings["stale_s"]:
+    if not values.get("ecg_age_s", nan) <= settings["stale_s"]:
         return "no ECG"
-    if values.get("lead_off_flag", math.nan) == 1.0:
+    if values.get("lead_off_flag", nan) == 1.0:
         return "ECG lead off"
-    if not values.get("ecg_quality", math.nan) >= settings["quality_au"]:
+    if not values.get("ecg_quality", nan) >= settings["quality_au"]:
         return "ECG too poor to see a beat"
     return ""
 

@@ -16,8 +16,8 @@ whose electrode is off is `lead_off`'s and is passed over here: one fault, one a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import isnan, nan
 
 from edge.alarms import Rule
 from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
@@ -43,8 +43,8 @@ def step(
     frozen: list[str] = []
     evidence: dict[str, float] = {}
     for name, limit_name, age_name, word in REPEATS:
-        repeated_s = get(name)
-        if repeated_s is None or math.isnan(repeated_s):
+        repeated_s = get(name, nan)
+        if isnan(repeated_s):
             continue
         told = True
         limit_s = settings[limit_name]

@@ -8,8 +8,8 @@ was asked for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import isnan, nan
 
 from edge.alarms import Rule
 from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
@@ -21,8 +21,8 @@ def step(
     state: None, seen: Features, _score: Score | None, _settings: Mapping[str, float]
 ) -> tuple[None, Finding]:
     """Say whether the model failed on the last window; see the module."""
-    failed = seen.values.get("model_failed_flag", math.nan)
-    if math.isnan(failed):
+    failed = seen.values.get("model_failed_flag", nan)
+    if isnan(failed):
         return state, Finding(seen.patient, NAME, seen.end_s, None, "no model was asked for")
     if failed == 0.0:
         return state, Finding(seen.patient, NAME, seen.end_s, False, "model scores")  # noqa: FBT003

@@ -7,8 +7,8 @@ speaks then, and one cause makes one alert.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import isnan, nan
 
 from edge.alarms import Rule
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S, Lasting, met, unmet
@@ -22,10 +22,10 @@ def step(
 ) -> tuple[Lasting, Finding]:
     """Count how long the ECG has been too poor; see the module."""
     at_s = seen.end_s
-    quality = seen.values.get("ecg_quality", math.nan)
-    if math.isnan(quality):
+    quality = seen.values.get("ecg_quality", nan)
+    if isnan(quality):
         return state, Finding(seen.patient, NAME, at_s, None, "no ECG")
-    if seen.values.get("lead_off_flag", math.nan) == 1.0:
+    if seen.values.get("lead_off_flag", nan) == 1.0:
         return state, Finding(seen.patient, NAME, at_s, None, "ECG lead off")
     limit = settings["quality_au"]
     if quality >= limit:

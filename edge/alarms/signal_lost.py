@@ -15,8 +15,8 @@ None only where no signal was ever there.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from math import isnan, nan
 
 from edge.alarms import Rule
 from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
@@ -41,15 +41,14 @@ def step(
     """Name every signal whose newest sample is older than its limit; see the module."""
     get = seen.values.get
     expected = False
-    lost: list[str] | None = None
+    lost: list[str] = []
     evidence: dict[str, float] = {}
     for name, limit_name, word in AGES:
-        age_s = get(name)
-        if age_s is None or math.isnan(age_s):
+        age_s = get(name, nan)
+        if isnan(age_s):
             continue
         expected = True
         if age_s > settings[limit_name]:
-            lost = lost or []
             lost.append(f"no {word} for {age_s:.0f} s")
             evidence[name] = age_s
     if lost:

@@ -117,13 +117,14 @@ class AlertEngine:
             A finding says True for a rule the engine does not know.
         """
         changed: list[Alert] = []
+        standing = self._standing
         for finding in findings:
-            episode = self._standing.get((finding.patient, finding.rule))
+            episode = standing.get((finding.patient, finding.rule)) if standing else None
             if episode is not None:
                 changed += self._follow(episode, finding, now_s)
             elif finding.present:
                 changed.append(self._raise(finding, now_s))
-        for episode in self._standing.values():
+        for episode in standing.values():
             said = repeat(episode, now_s, self._settings)
             if said is not None:
                 changed.append(said)

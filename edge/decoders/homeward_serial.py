@@ -38,7 +38,7 @@ EXACT_BASELINE = 65_536
 
 _INT16 = 0
 _COUNT = frame.NUMBER_TYPES[_INT16]
-_LOWEST_INT16 = b"\x00\x80"
+_LOWEST_INT16 = -32_768
 
 
 class _Run:
@@ -47,27 +47,39 @@ class _Run:
     What the next frame must bear to follow is kept ready: ten frames a second are asked.
     """
 
-    __slots__ = ("bodies", "clock_us", "first", "first_s", "last_s", "lasted_us", "sequence")
+    __slots__ = (
+        "bodies",
+        "clock_us",
+        "first",
+        "first_s",
+        "last_s",
+        "lasted_us",
+        "n_bytes",
+        "sequence",
+    )
 
     def __init__(self, whole: frame.Frame, arrived_s: float, lasted_us: float) -> None:
-        self.first, self.first_s = whole, arrived_s
-        self.bodies: list[bytes] = []
-        self.add(whole, arrived_s, lasted_us)
-
-    def add(self, whole: frame.Frame, arrived_s: float, lasted_us: float) -> None:
-        """Take the next frame."""
-        self.bodies.append(whole.body)
+        self.first, self.first_s, self.last_s = whole, arrived_s, arrived_s
+        self.bodies = [whole.body]
+        self.n_bytes = len(whole.body)
         self.sequence = (whole.sequence + 1) % frame.SEQUENCE_WRAP
         self.clock_us, self.lasted_us = whole.clock_us, lasted_us
-        self.last_s = arrived_s
 
-    def is_followed_by(self, whole: frame.Frame) -> bool:
-        """Return whether a frame comes right after the last one."""
-        if whole.sequence != self.sequence:
+    def join(self, whole: frame.Frame, arrived_s: float, lasted_us: float) -> bool:
+        """Take a frame that comes right after the last one; return whether it does."""
+        sequence, clock_us, before_us = whole.sequence, whole.clock_us, self.lasted_us
+        if sequence != self.sequence:
             return False
-        moved_us = (whole.clock_us - self.clock_us) % frame.CLOCK_WRAP
+        moved_us = (clock_us - self.clock_us) % frame.CLOCK_WRAP
         # A little off is the rate; more is a pause, which must not be joined over.
-        return abs(moved_us - self.lasted_us) <= self.lasted_us / 8
+        if abs(moved_us - before_us) > before_us / 8:
+            return False
+        body = whole.body
+        self.bodies.append(body)
+        self.n_bytes = len(body)
+        self.sequence = (sequence + 1) % frame.SEQUENCE_WRAP
+        self.clock_us, self.lasted_us, self.last_s = clock_us, lasted_us, arrived_s
+        return True
 
 
 class _Board:
@@ -97,12 +109,13 @@ class _Board:
             try:
                 whole = frame.unpack(packet.payload)
                 if whole.kind == frame.SAMPLES:
-                    lasted_us = self._lasted_us(whole.body)
-                    if run is not None and run.is_followed_by(whole):
-                        run.add(whole, packet.arrived_s, lasted_us)
-                        continue
-                    self._end(run, batch)
-                    run = _Run(whole, packet.arrived_s, lasted_us)
+                    if run is not None and len(whole.body) == run.n_bytes:
+                        lasted_us = run.lasted_us
+                    else:
+                        lasted_us = self._lasted_us(whole.body)
+                    if run is None or not run.join(whole, packet.arrived_s, lasted_us):
+                        self._end(run, batch)
+                        run = _Run(whole, packet.arrived_s, lasted_us)
                     continue
                 self._end(run, batch)
                 run = None
@@ -192,11 +205,11 @@ class _Board:
         n_channels = len(self._gain)  # set where all channels are short
         # Along a row of one, numpy would go sample by sample.
         rows = np.frombuffer(body, self._row if n_channels > 1 else _COUNT)
-        values: FloatArray = np.subtract(rows, self._baseline)
+        values: FloatArray = rows.astype(np.float32)
+        values -= self._baseline
         values /= self._gain
-        # The search also hits two halves of neighbours; the comparison does not.
-        if _LOWEST_INT16 in body:
-            values[rows == np.iinfo(np.int16).min] = np.nan
+        if rows.item(rows.argmin()) == _LOWEST_INT16:
+            values[rows == _LOWEST_INT16] = np.nan
         return (values,) if n_channels == 1 else [values[:, i] for i in range(n_channels)]
 
     def _scale_any(self, body: bytes) -> Sequence[FloatArray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.dsp.beats import BeatDetector
 from edge.dsp.quality import EcgQuality
-from edge.dsp.track import Track
+from edge.dsp.track import Track, is_whole
 from edge.records import FloatArray
 
 SILENCE_S: Final = 4.0
@@ -58,22 +58,27 @@ class EcgLead:
         ring = self.track.ring
         self.qualities.clear()
         start_idx = self.track.flow(until_s)
-        if ring.head_idx == start_idx:
+        head_idx = ring.head_idx
+        if head_idx == start_idx:
             return self._wait(until_s)
         self._silent_since_s = until_s
-        values = ring.view(max(start_idx, ring.tail_idx), ring.head_idx)
-        first_idx = ring.head_idx - len(values)
+        values = ring.view(max(start_idx, ring.tail_idx), head_idx)
+        first_idx = head_idx - len(values)
         self._judge(values, first_idx)
         return self._push(values, first_idx)
 
     def _judge(self, values: FloatArray, first_idx: int) -> None:
         """Assess the quality in blocks of a second, as many as came."""
-        n, n_values = self._second_n, len(values)
+        n, n_values, time_s = self._second_n, len(values), self.track.ring.time_s
+        if n_values <= n:
+            middle_s = time_s(first_idx + n_values // 2)
+            self.qualities.append((middle_s, self._assess.push(values)))
+            return
         for start in range(0, n_values, n):
-            block = values[start : start + n] if n_values > n else values
+            block = values[start : start + n]
             # A rest of a few samples says nothing of its own.
-            if n_values <= n or 2 * len(block) > n:
-                middle_s = self.track.ring.time_s(first_idx + start + len(block) // 2)
+            if 2 * len(block) > n:
+                middle_s = time_s(first_idx + start + len(block) // 2)
                 self.qualities.append((middle_s, self._assess.push(block)))
 
     def _push(self, values: FloatArray, first_idx: int) -> list[tuple[int, float, float]]:
@@ -101,11 +106,11 @@ class EcgLead:
         beats = []
         for pushed in found:
             idx = self._base_idx + pushed
-            at_s = self.track.ring.time_s(idx)
-            rr_ms = math.nan
-            holed = self._pass_holes(idx)
+            anchor = self.track.ring.anchor_of(idx)
+            at_s, rr_ms = anchor.at_s + (idx - anchor.idx) * anchor.step_s, math.nan
+            holed = bool(self._hole_ends) and self._pass_holes(idx)
             if self._beat_idx >= 0 and not holed:
-                rr_ms = (idx - self._beat_idx) * self.track.ring.step_s(idx) * 1000.0
+                rr_ms = (idx - self._beat_idx) * anchor.step_s * 1000.0
             beats.append((idx, at_s, rr_ms))
             self._beat_idx = idx
         return beats
@@ -120,8 +125,7 @@ class EcgLead:
 
     def _notice_holes(self, values: FloatArray, first_idx: int) -> None:
         bridge = self._bridge_n
-        # The greatest of values with a NaN among them is NaN.
-        if not math.isnan(values.item(values.argmax())):
+        if is_whole(values):
             if first_idx - self._last_valid_idx - 1 > bridge:
                 self._hole_ends.append(first_idx)
             self._last_valid_idx = first_idx + len(values) - 1

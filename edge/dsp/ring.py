@@ -60,9 +60,10 @@ class Ring:
     def append(self, values: FloatArray, start_s: float, step_s: float) -> None:
         """Take the samples that follow, the first of them at `start_s`."""
         if not self._predicts(start_s, step_s):
-            self._anchors.append(Anchor(self.head_idx, start_s, step_s))
-            while len(self._anchors) > 1 and self._anchors[1].idx <= self.tail_idx:
-                self._anchors.popleft()
+            anchors, tail_idx = self._anchors, self.head_idx - self._capacity
+            anchors.append(Anchor(self.head_idx, start_s, step_s))
+            while len(anchors) > 1 and anchors[1].idx <= tail_idx:
+                anchors.popleft()
         self._write(values)
 
     def skip(self, n: int) -> None:
@@ -75,12 +76,8 @@ class Ring:
 
     def time_s(self, idx: int) -> float:
         """Return when sample `idx` was taken, from the anchor before it."""
-        anchor = self._anchor_of(idx)
+        anchor = self.anchor_of(idx)
         return anchor.at_s + (idx - anchor.idx) * anchor.step_s
-
-    def step_s(self, idx: int) -> float:
-        """Return the distance of the samples around `idx`."""
-        return self._anchor_of(idx).step_s
 
     def view(self, start_idx: int, stop_idx: int) -> FloatArray:
         """Return samples ``[start_idx, stop_idx)`` as a read-only view.
@@ -92,12 +89,13 @@ class Ring:
         IndexError
             The span is not (or no longer) in the ring.
         """
-        if not self.tail_idx <= start_idx <= stop_idx <= self.head_idx:
+        head_idx, capacity = self.head_idx, self._capacity
+        if not (0 <= start_idx <= stop_idx <= head_idx and head_idx - capacity <= start_idx):
             raise IndexError(
                 f"samples {start_idx} to {stop_idx} are not in the ring, which holds "
                 f"{self.tail_idx} to {self.head_idx}"
             )
-        at = start_idx % self._capacity
+        at = start_idx % capacity
         found = self._buffer[at : at + stop_idx - start_idx]
         found.setflags(write=False)
         return found
@@ -136,7 +134,14 @@ class Ring:
         idx = anchor.idx + math.ceil((at_s - anchor.at_s) / anchor.step_s - EDGE)
         return max(idx, 0)
 
-    def _anchor_of(self, idx: int) -> Anchor:
+    def anchor_of(self, idx: int) -> Anchor:
+        """Return the anchor before sample `idx`: what its time and its step come from.
+
+        Raises
+        ------
+        IndexError
+            No sample has come yet.
+        """
         for anchor in reversed(self._anchors):
             if anchor.idx <= idx:
                 return anchor
@@ -148,23 +153,26 @@ class Ring:
         if not self._anchors:
             return False
         last = self._anchors[-1]
-        ahead = self.head_idx - last.idx
-        off_s = last.at_s + ahead * last.step_s - start_s
-        return abs(off_s) < SAME_TIME_S and abs(step_s - last.step_s) * ahead < SAME_TIME_S
+        ahead, last_step_s = self.head_idx - last.idx, last.step_s
+        if abs(last.at_s + ahead * last_step_s - start_s) >= SAME_TIME_S:
+            return False
+        return abs(step_s - last_step_s) * ahead < SAME_TIME_S
 
     def _write(self, values: FloatArray) -> None:
-        n, capacity = len(values), self._capacity
+        n, capacity, buffer = len(values), self._capacity, self._buffer
         if n > capacity:
             self.head_idx += n - capacity
             values, n = values[n - capacity :], capacity
         at = self.head_idx % capacity
-        whole = min(n, capacity - at)
-        self._buffer[at : at + whole] = values[:whole]
-        self._buffer[at + capacity : at + capacity + whole] = values[:whole]
-        if whole < n:
-            self._buffer[: n - whole] = values[whole:]
-            self._buffer[capacity : capacity + n - whole] = values[whole:]
         self.head_idx += n
+        over = at + n - capacity
+        if over > 0:
+            buffer[:over] = buffer[capacity : capacity + over] = values[n - over :]
+            n -= over
+            values = values[:n]
+        buffer[at : at + n] = values
+        at += capacity
+        buffer[at : at + n] = values
 
 
 class Series:
@@ -204,7 +212,8 @@ class Series:
 
     def cut(self, start_s: float, end_s: float) -> tuple[TimeArray, FloatArray] | None:
         """Return times and values of ``[start_s, end_s)``; None when there are none."""
-        low, high = bisect_left(self._index, start_s), bisect_left(self._index, end_s)
+        index = self._index
+        low, high = bisect_left(index, start_s), bisect_left(index, end_s)
         if low == high:
             return None
         return self._times_s[low:high], self._values[low:high]

@@ -37,10 +37,14 @@ MAX_PPM: Final = 10_000.0
 """No sampling clock is further off than 1 %; the worst ceramic resonator is half of that."""
 MAX_SLEW: Final = 0.02
 """Sample times are stretched by at most this share to get back on to the line."""
+N_SPREAD: Final = 256
+"""Arrivals over which their mean distance from the line is taken."""
 SLEW_S: Final = 5.0
 """Time constant with which they do."""
 DEAD_BAND_S: Final = 1e-6
 """A line is not moved for less than a sensor's clock can tell."""
+MOST_MOVED: Final = 1 + MAX_PPM * 1e-6
+"""What a sensor's clock can move in one second, beyond which it has leapt."""
 JUMP_S: Final = 5.0
 """A sensor's clock and its arrivals that part by more are a restart or a step, not drift."""
 MIN_DELAY_S: Final = 0.005
@@ -51,7 +55,7 @@ RR_SLIP_S: Final = 2.0
 """Beats re-timed from their intervals are set anew when they stray this far from arrival."""
 
 
-class Placement(msgspec.Struct, frozen=True):
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """Where a run of samples lies.
 
     Attributes
@@ -85,6 +89,7 @@ class LineFit:
         self._offset_s = arrived_s - sensor_s
         self._spread_s = 0.0
         self._n = 1
+        self._wait_s = FIRST_FIT_S
         self.rate = 0.0
 
     def at(self, sensor_s: float) -> float:
@@ -93,26 +98,27 @@ class LineFit:
 
     def add(self, sensor_s: float, arrived_s: float) -> None:
         """Take one arrival, and move the line when it is time to."""
-        late_s = arrived_s - sensor_s
+        late_s, points = arrived_s - sensor_s, self._points
         if sensor_s - self._bucket_s >= BUCKET_S:
             self._bucket_s = sensor_s
-            self._points.append((sensor_s, late_s))
-            del self._points[:-N_BUCKETS]
-        elif late_s < self._points[-1][1]:
-            self._points[-1] = (sensor_s, late_s)
-        self._n += 1
-        self._spread_s += (abs(arrived_s - self.at(sensor_s)) - self._spread_s) / min(self._n, 256)
-        wait_s = min(LAST_FIT_S, max(FIRST_FIT_S, (self._fitted_s - self._first_s) / 2))
-        if sensor_s - self._fitted_s >= wait_s:
+            points.append((sensor_s, late_s))
+            del points[:-N_BUCKETS]
+        elif late_s < points[-1][1]:
+            points[-1] = (sensor_s, late_s)
+        self._n = n = self._n + 1
+        spread_s = self._spread_s
+        off_s = abs(arrived_s - self.at(sensor_s))
+        self._spread_s = spread_s + (off_s - spread_s) / min(n, N_SPREAD)
+        if sensor_s - self._fitted_s >= self._wait_s:
             self._fitted_s = sensor_s
+            self._wait_s = min(LAST_FIT_S, max(FIRST_FIT_S, (sensor_s - self._first_s) / 2))
             self._fit()
 
     def uncertainty_s(self) -> float:
         """Return the bound on the line's error at its newest end."""
         # Polling in step with the sensor can hide a delay as long as the ones that are seen; and
         # of n delays spread over d, the least is about d / n above the smallest there is.
-        sought_s = self._spread_s * (0.75 + 6.0 / min(self._n, 50))
-        return MIN_DELAY_S + sought_s
+        return MIN_DELAY_S + self._spread_s * (0.75 + 6.0 / min(self._n, 50))
 
     def _fit(self) -> None:
         points = self._points
@@ -209,36 +215,42 @@ class StreamClock:
         )
 
     def _place_estimated(self, stamp: Stamp, n: int, arrived_s: float) -> Placement:
-        last, line = self._last, self._line
+        last, line, tick_s = self._last, self._line, stamp.tick_s
         if last is None or line is None:
             return self._begin(stamp, n, arrived_s, "")
-        elapsed_s = arrived_s - self._arrived_s
-        moved = _moved(stamp, last)
-        n_packets = _packets(stamp, last)
+        moved, n_packets = _moved(stamp, last), _packets(stamp, last)
         if moved == 0 and n_packets == 0:
             return Placement(0, n, self._next_s, self._step_s, line.uncertainty_s())
-        if moved <= 0 or moved * stamp.tick_s > elapsed_s * (1 + MAX_PPM * 1e-6) + JUMP_S:
+        moved_s = moved * tick_s
+        if moved <= 0 or moved_s > (arrived_s - self._arrived_s) * MOST_MOVED + JUMP_S:
             return self._begin(stamp, n, arrived_s, "restart")
-        missing_s = moved * stamp.tick_s - self._n * self._step_s
-        n_skipped = max(0, round(missing_s / self._step_s))
         followed = n_packets == last.n_packets
-        reason = "clock" if followed else "lost"
-        if followed and missing_s < self._n * self._step_s / 4 + self._step_s:
-            # With no packet missing, what the clock moved beyond the samples is their true rate.
-            n_skipped = 0
+        n_skipped = self._count_skipped(moved_s, followed=followed)
         self._ticks += moved
-        self._measure_step(moved * stamp.tick_s, self._n + n_skipped)
-        sensor_s = self._ticks * stamp.tick_s
+        self._measure_step(moved_s, self._n + n_skipped)
+        sensor_s = self._ticks * tick_s
         line.add(sensor_s + n * self._step_s, arrived_s)
-        start_s = self._next_s + n_skipped * self._step_s * (1.0 + line.rate)
+        start_s, rate = self._next_s, line.rate
+        if n_skipped:
+            start_s += n_skipped * self._step_s * (1.0 + rate)
         off_s = line.at(sensor_s) - start_s
-        slew = 0.0
-        if abs(off_s) > DEAD_BAND_S:
-            slew = min(max(off_s / SLEW_S, -MAX_SLEW), MAX_SLEW)
-        step_s = self._step_s * (1.0 + line.rate + slew)
+        step_s = self._step_s * (1.0 + rate + _slew(off_s))
         self._remember(stamp, n, arrived_s, start_s + n * step_s)
-        bound_s = line.uncertainty_s() + abs(off_s) + stamp.tick_s
-        return Placement(n_skipped, 0, start_s, step_s, bound_s, reason if n_skipped else "")
+        bound_s = line.uncertainty_s() + abs(off_s) + tick_s
+        if not n_skipped:
+            return Placement(0, 0, start_s, step_s, bound_s)
+        reason = "clock" if followed else "lost"
+        return Placement(n_skipped, 0, start_s, step_s, bound_s, reason)
+
+    def _count_skipped(self, moved_s: float, *, followed: bool) -> int:
+        """Return the samples missing after the last run, whose start lies `moved_s` back."""
+        step_s = self._step_s
+        run_s = self._n * step_s
+        missing_s = moved_s - run_s
+        if followed and missing_s < run_s / 4 + step_s:
+            # With no packet missing, what the clock moved beyond the samples is their true rate.
+            return 0
+        return max(0, round(missing_s / step_s))
 
     def _begin(self, stamp: Stamp, n: int, arrived_s: float, reason: str) -> Placement:
         """Start a new line; what lies between the old one's end and it is missing."""
@@ -258,14 +270,22 @@ class StreamClock:
 
     def _measure_step(self, sensor_s: float, n: int) -> None:
         """Learn the sensor time between two samples once enough of them have been seen."""
-        self._segment = (self._segment[0] + sensor_s, self._segment[1] + n)
-        if self._segment[0] >= RATE_KNOWN_S:
-            step_s = self._segment[0] / self._segment[1]
+        seen_s, seen_n = self._segment
+        seen_s, seen_n = self._segment = (seen_s + sensor_s, seen_n + n)
+        if seen_s >= RATE_KNOWN_S:
+            step_s = seen_s / seen_n
             if abs(step_s * self.fs_hz - 1.0) <= MAX_PPM * 1e-6:
                 self._step_s = step_s
 
     def _remember(self, stamp: Stamp, n: int, arrived_s: float, next_s: float) -> None:
         self._last, self._n, self._arrived_s, self._next_s = stamp, n, arrived_s, next_s
+
+
+def _slew(off_s: float) -> float:
+    """Return by what share samples are stretched while they are this far off the line."""
+    if -DEAD_BAND_S <= off_s <= DEAD_BAND_S:
+        return 0.0
+    return min(max(off_s / SLEW_S, -MAX_SLEW), MAX_SLEW)
 
 
 def _moved(stamp: Stamp, last: Stamp, expected: float | None = None) -> int:

@@ -44,12 +44,12 @@ class Track:
 
     def take(self, values: FloatArray, place: Placement) -> None:
         """Let a placed run wait for its second."""
-        if len(self._waiting) >= MAX_WAITING:
+        waiting, n_stale = self._waiting, place.n_stale
+        if len(waiting) >= MAX_WAITING:
             self.n_overrun += 1
-            self._waiting.popleft()
-        self._waiting.append(
-            (values[place.n_stale :], place.start_s, place.step_s, place.n_skipped)
-        )
+            waiting.popleft()
+        fresh = values[n_stale:] if n_stale else values
+        waiting.append((fresh, place.start_s, place.step_s, place.n_skipped))
 
     def flow(self, until_s: float) -> int:
         """Move the samples taken before `until_s` to the ring; return the first one's number."""
@@ -60,8 +60,9 @@ class Track:
         n = 0
         while waiting:
             values, start_s, step_s, n_skipped = waiting[0]
-            n_due = min(len(values), math.ceil((until_s - start_s) / step_s - EDGE))
-            if n_due <= 0 and len(values):
+            n_values = len(values)
+            n_due = math.ceil((until_s - start_s) / step_s - EDGE)
+            if n_due <= 0 and n_values:
                 break
             if n_skipped:
                 self._write(due, first_s, end_s, n)
@@ -69,12 +70,15 @@ class Track:
                 self.ring.skip(n_skipped)
             if not due:
                 first_s = start_s
-            due.append(values[:n_due])
-            n += n_due
-            end_s = start_s + n_due * step_s
-            if n_due < len(values):
+            if n_due < n_values:
+                due.append(values[:n_due])
+                n += n_due
+                end_s = start_s + n_due * step_s
                 waiting[0] = (values[n_due:], end_s, step_s, 0)
                 break
+            due.append(values)
+            n += n_values
+            end_s = start_s + n_values * step_s
             waiting.popleft()
         self._write(due, first_s, end_s, n)
         return start_idx
@@ -87,30 +91,37 @@ class Track:
     @property
     def frozen_s(self) -> float:
         """How long the newest value has been repeated exactly."""
-        return max(0, self._n_same - 1) / self.fs_hz
+        return (self._n_same - 1) / self.fs_hz if self._n_same > 1 else 0.0
 
     def _write(self, due: list[FloatArray], first_s: float, end_s: float, n: int) -> None:
         if not n:
             return
-        values = due[0] if len(due) == 1 else np.concatenate(due)
-        self.ring.append(values, first_s, (end_s - first_s) / n)
-        n_valid = int(np.count_nonzero(values == values))  # noqa: PLR0124  # NaN is not itself
-        self.n_valid += n_valid
-        if n_valid == n:
-            self.last_s = self.ring.time_s(self.ring.head_idx - 1)
-        elif n_valid:
-            back = int(np.argmax(~np.isnan(values[::-1])))
-            self.last_s = self.ring.time_s(self.ring.head_idx - 1 - back)
-        self._notice_same(values)
+        values, ring = due[0] if len(due) == 1 else np.concatenate(due), self.ring
+        ring.append(values, first_s, (end_s - first_s) / n)
+        if is_whole(values):
+            self.n_valid += n
+            self.last_s = ring.time_s(ring.head_idx - 1)
+        else:
+            valid = np.flatnonzero(~np.isnan(values))
+            self.n_valid += len(valid)
+            if len(valid):
+                self.last_s = ring.time_s(ring.head_idx - n + int(valid[-1]))
+        self._notice_same(values, n)
 
-    def _notice_same(self, values: FloatArray) -> None:
-        last = float(values[-1])
-        if len(values) > 1 and values[-2] != last:
+    def _notice_same(self, values: FloatArray, n: int) -> None:
+        last: float = values.item(-1)
+        if n > 1 and values.item(-2) != last:
             self._n_same = 1
         else:
             differ = np.flatnonzero(values != last)
             if len(differ):
-                self._n_same = len(values) - 1 - int(differ[-1])
+                self._n_same = n - 1 - int(differ[-1])
             else:
-                self._n_same = len(values) + (self._n_same if last == self._last_value else 0)
+                self._n_same = n + (self._n_same if last == self._last_value else 0)
         self._last_value = last
+
+
+def is_whole(values: FloatArray) -> bool:
+    """Return whether none of at least one value is NaN."""
+    # The greatest of values with a NaN among them is NaN: half the cost of asking each.
+    return not math.isnan(values.item(values.argmax()))
