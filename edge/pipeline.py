@@ -22,16 +22,15 @@ from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
 from edge.explain import name_strongest
 from edge.features import FeatureFamily
+from edge.live import Live, PatientLive
 from edge.records import (
     CONTEXT_S,
     SECOND_S,
     WINDOW_S,
     Features,
     Finding,
-    Live,
     Outcome,
     Packet,
-    PatientLive,
     Priority,
     Record,
     Samples,

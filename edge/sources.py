@@ -8,7 +8,8 @@ from typing import Final
 
 from edge.decoders import BrokenError, DecodeError, Decoder, NotMineError, one_by_one
 from edge.dsp.timeline import Placement, StreamClock
-from edge.records import Gap, Packet, Samples, SourceLive
+from edge.live import SourceLive
+from edge.records import Gap, Packet, Samples
 
 MAX_STREAMS: Final = 256
 """Streams the monitor keeps apart; more means that something makes names up."""

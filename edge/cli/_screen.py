@@ -12,7 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from edge.records import Alert, AlertState, FloatArray, Live, Priority
+from edge.live import Live
+from edge.records import Alert, AlertState, FloatArray, Priority
 
 TRACE_S: Final = 6.0
 _DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))

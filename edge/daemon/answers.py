@@ -17,9 +17,9 @@ from edge.clock import TimeQuality, WallLog
 from edge.control import Acknowledge, Alerts, ControlError, Live, Ping, Request, Status, Trace
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
 from edge.daemon.recorder import Recorder, StoreReport
+from edge.live import Live as LiveNumbers
 from edge.pipeline import ANSWER, Pipeline
 from edge.records import Alert, Packet
-from edge.records import Live as LiveNumbers
 from edge.store import Run, StoreError
 
 ANSWER_S = 4.0
@@ -51,7 +51,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     ----------
     monitor : MonitorFacts
         Process, run, clocks.
-    live : edge.records.Live
+    live : edge.live.Live
         Patients, standing alerts, streams.
     links : tuple[LinkReport, ...]
         Configured sources.

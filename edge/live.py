@@ -1,0 +1,45 @@
+"""The monitor at this moment: for the screen and the socket, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from edge.records import Alert
+
+
+class SourceLive(msgspec.Struct, frozen=True):
+    """What has come from one stream of one source since the start."""
+
+    source: str
+    stream: str
+    patient: str
+    n_packets: int
+    n_not_mine: int
+    n_broken: int
+    n_lost: int
+    age_s: float
+    ppm: float
+    last_error: str
+
+
+class PatientLive(msgspec.Struct, frozen=True):
+    """One patient's numbers of this second; a value that is not known is NaN."""
+
+    patient: str
+    vitals: Mapping[str, float]
+    age_s: Mapping[str, float]
+    score: float
+    n_beats: int
+    n_windows: int
+
+
+class Live(msgspec.Struct, frozen=True):
+    """The monitor at this moment, for the screen and the socket; nothing here is stored."""
+
+    now_s: float
+    patients: tuple[PatientLive, ...]
+    alerts: tuple[Alert, ...]
+    sources: tuple[SourceLive, ...]
+    notes: tuple[str, ...]
