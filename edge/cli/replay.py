@@ -110,7 +110,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
         ),
     ] = None,
     annotations: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write beats and episodes for WFDB tools.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write beats (.hwd) and episodes (.hwe) for WFDB."),
     ] = None,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the packets in a new packet log.")
@@ -166,8 +167,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
         typer.echo(f"homeward: {message}", err=True)
     if annotations is not None and report.fs_hz is not None:
         beats = sorted({round(at_s * report.fs_hz) for at_s in tally.beats_s})
-        file = write_annotations(annotations, report.name, report.fs_hz, beats, tally.episodes)
-        typer.echo(f"homeward: annotations are in {file}", err=True)
+        files = write_annotations(annotations, report.name, report.fs_hz, beats, tally.episodes)
+        typer.echo(f"homeward: annotations are in {' and '.join(map(str, files))}", err=True)
     if json or summary:
         print_json(told)
     else:

@@ -93,22 +93,26 @@ def test_wrong_use_is_told_in_one_line(folder):
 
 def test_beats_and_episodes_read_back_equal(tmp_path):
     episodes = [(1.0, "(asystole high"), (2.5, "asystole)"), (2.5, "(low_hr é" + "x" * 300)]
-    file = write_annotations(tmp_path / "new", "rec 1", 360.0, [100, 460, 900], episodes)
-    assert file == tmp_path / "new" / "rec_1.hwd"
+    files = write_annotations(tmp_path / "new", "rec 1", 360.0, [100, 460, 900], episodes)
+    assert files == [tmp_path / "new" / "rec_1.hwd", tmp_path / "new" / "rec_1.hwe"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = wfdb.rdann(str(tmp_path / "new" / "rec_1"), "hwd")
-    assert found.sample.tolist() == [100, 360, 460, 900, 900, 900]
-    assert found.symbol == ["N", '"', "N", "N", '"', '"']
-    assert [note.rstrip("\x00") for note in found.aux_note][:5] == [
-        "",
-        "(asystole high",
-        "",
-        "",
-        "asystole)",
-    ]
-    assert found.aux_note[5].startswith("(low_hr ?xxx")
-    assert found.fs == 360
+        beats = wfdb.rdann(str(tmp_path / "new" / "rec_1"), "hwd")
+        found = wfdb.rdann(str(tmp_path / "new" / "rec_1"), "hwe")
+    assert (beats.sample.tolist(), beats.symbol) == ([100, 460, 900], ["N"] * 3)
+    assert (beats.fs, found.fs) == (360, 360)
+    assert (found.sample.tolist(), found.symbol) == ([360, 900, 900], ['"'] * 3)
+    notes = [note.rstrip("\x00") for note in found.aux_note]
+    assert notes[0] == "(asystole high"
+    assert notes[1].startswith("(low_hr ?xxx")
+    assert notes[2] == "asystole)"
+
+
+def test_a_second_run_leaves_nothing_of_the_first(tmp_path):
+    write_annotations(tmp_path, "rec", 360.0, [100], [(1.0, "(asystole high")])
+    files = write_annotations(tmp_path, "rec", 360.0, [100, 460], [])
+    assert files == [tmp_path / "rec.hwd"]
+    assert not (tmp_path / "rec.hwe").exists()
 
 
 def test_nothing_to_annotate_and_a_folder_that_cannot_be_made_say_so(tmp_path):
