@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from edge.dsp.beats import FS_HZ
 from edge.dsp.ecg import EcgLead
 from edge.dsp.ring import Series
 from edge.dsp.timeline import Placement, place_values
@@ -21,6 +22,10 @@ SLOW_FS_HZ: Final = 2.0
 """Below this rate samples are kept one by one with their times: a thermometer has no waveform."""
 CURRENT_S: Final = (2.0, 60.0)
 """A value that comes one by one covers one and a half of its own intervals, within these."""
+MAX_SIGNALS: Final = 64
+"""Signals of a patient that are kept apart; more means that something makes names up."""
+SWITCH_S: Final = 10.0
+"""When the watched lead has sent nothing for so long, another lead that sends is watched."""
 LATE_S: Final = 3.0
 """A second whose ECG is still on its way is judged by the quality of one at most this old."""
 BEATS: Final = "rr_ms"
@@ -82,6 +87,8 @@ class Bedside:
         self.signals: set[str] = set()
         """Every signal the patient ever had."""
         self.n_beats = 0
+        self.n_refused = 0
+        """Runs and values of signals beyond `MAX_SIGNALS`."""
         self._capacity_s = capacity_s
         self._tracks: dict[tuple[str, str, str], Track] = {}
         self._shown: dict[str, Track] = {}
@@ -91,13 +98,19 @@ class Bedside:
     def take_run(self, samples: Samples, place: Placement, source: str) -> None:
         """Take a placed run of a fixed-rate signal."""
         if samples.fs_hz < SLOW_FS_HZ:
+            if samples.signal not in self._values and len(self._values) >= MAX_SIGNALS:
+                self.n_refused += 1
+                return
             slow = self._value_of(samples.signal)
             for i, value in enumerate(samples.values.tolist()):
                 slow.take(place.start_s + i * place.step_s, value)
             return
         track = self._tracks.get((samples.signal, samples.lead, source))
         if track is None or track.fs_hz != samples.fs_hz:
-            track = self._add_track(samples, source)
+            if track is None and len(self._tracks) >= MAX_SIGNALS:
+                self.n_refused += 1
+                return
+            track = self._add_track(samples, source, track)
         track.take(samples.values, place)
 
     def take_values(self, samples: Samples, arrived_s: float, source: str) -> list[Beat]:
@@ -106,6 +119,9 @@ class Bedside:
         Intervals of a strap count only where no ECG shows the beats themselves.
         """
         if samples.signal == BEATS and self._ecg is not None:
+            return []
+        if samples.signal not in self._values and len(self._values) >= MAX_SIGNALS:
+            self.n_refused += 1
             return []
         values = self._value_of(samples.signal)
         times_s = place_values(samples, arrived_s, values.series.last_s)
@@ -124,6 +140,8 @@ class Bedside:
             if track is not watched:
                 track.flow(until_s)
         beats = self._watch(ecg, until_s) if ecg else []
+        if watched is None or until_s - watched.last_s > SWITCH_S:
+            self._switch_lead(until_s)
         for signal, values in self._values.items():
             if signal not in DERIVED:
                 values.note_second(until_s)
@@ -181,18 +199,38 @@ class Bedside:
             return None
         return Samples(signal, cut[0], track.fs_hz, cut[1].copy(), track.lead)
 
-    def _add_track(self, samples: Samples, source: str) -> Track:
+    def _add_track(self, samples: Samples, source: str, old: Track | None) -> Track:
         track = Track(samples, source, self._capacity_s)
         self._tracks[samples.signal, samples.lead, source] = track
         self.signals.add(samples.signal)
+        if old is not None:
+            self._replace(old, track)
+            return track
         # The first lead carries the signal's name; further leads and sources stand beside it.
         if samples.signal not in self._shown:
             self._shown[samples.signal] = track
         else:
             self._shown.setdefault(f"{samples.signal}:{samples.lead or source}", track)
-        if samples.signal == "ecg_mv" and self._ecg is None:
+        if self._ecg is None and _can_be_watched(track):
             self._ecg = EcgLead(track)
         return track
+
+    def _replace(self, old: Track, new: Track) -> None:
+        """Go on with a signal whose board came back with another rate."""
+        for name, track in self._shown.items():
+            if track is old:
+                self._shown[name] = new
+        if self._ecg is not None and self._ecg.track is old:
+            self._ecg = EcgLead(new) if _can_be_watched(new) else None
+
+    def _switch_lead(self, now_s: float) -> None:
+        """Watch another lead that sends, in place of one that has fallen silent."""
+        for track in self._tracks.values():
+            sends = track.last_s > now_s - CURRENT_S[0]
+            if sends and _can_be_watched(track):
+                self._ecg = EcgLead(track)
+                self._shown["ecg_mv"] = track
+                return
 
     def _value_of(self, signal: str) -> Values:
         values = self._values.get(signal)
@@ -259,3 +297,8 @@ class Bedside:
         low = int(np.searchsorted(found.times_s, end_s - length_s))
         inside: Iterable[float] = found.values[low:].tolist()
         return sum(inside) / length_s
+
+
+def _can_be_watched(track: Track) -> bool:
+    """Return whether beats can be found in a signal at all."""
+    return track.signal == "ecg_mv" and FS_HZ[0] <= track.fs_hz <= FS_HZ[1]

@@ -11,6 +11,8 @@ from edge.dsp.timeline import Placement, StreamClock
 from edge.live import SourceLive
 from edge.records import Gap, Packet, Samples
 
+MAX_RATES: Final = 16
+"""Sampling rates one stream may have claimed before its clocks are begun anew."""
 MAX_STREAMS: Final = 256
 """Streams the monitor keeps apart; more means that something makes names up."""
 
@@ -75,6 +77,8 @@ class Stream:
         """Return where a run lies, and the gap before it if there is one."""
         clock = self._clocks.get(samples.fs_hz)
         if clock is None:
+            if len(self._clocks) >= MAX_RATES:
+                self._clocks.clear()
             clock = self._clocks[samples.fs_hz] = StreamClock(samples.fs_hz)
         place = clock.place(samples, arrived_s)
         if not place.n_skipped:

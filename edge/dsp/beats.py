@@ -52,6 +52,7 @@ EDGE_S = 0.12  # so near to where the signal begins the filters ring
 REACH_S = 0.09  # the R peak lies within this of the middle of its complex
 BASE_S = 0.25  # its local baseline is the median of this much on either side
 SAME_SIDE = 0.85  # the deflection of the previous beats' side wins from this part of the other
+FS_HZ = (100.0, 1000.0)  # sampling rates at which beats are found
 NOWHERE = -1
 RAIL_MV = 1e5  # no electrode gives more; such values count as missing
 
@@ -84,7 +85,7 @@ class BeatDetector:
     """
 
     def __init__(self, fs_hz: float, tuning: Tuning | None = None) -> None:
-        if not 100 <= fs_hz <= 1000:
+        if not FS_HZ[0] <= fs_hz <= FS_HZ[1]:
             raise ValueError(f"beats are found at 100 to 1000 Hz, not at {fs_hz} Hz: resample")
         self._envelope = QrsEnvelope(fs_hz)
         self._tuning = tuning or Tuning()

@@ -12,6 +12,8 @@ from edge.dsp.ring import EDGE, Ring
 from edge.dsp.timeline import Placement
 from edge.records import FloatArray, Samples
 
+MAX_SAMPLES: Final = 300_000
+"""Samples a ring holds at most: whatever rate a board claims, its memory is bounded (2.4 MB)."""
 MAX_WAITING: Final = 4096
 """Runs that may wait for their time; more means that a source's clock is far ahead."""
 
@@ -32,7 +34,7 @@ class Track:
     def __init__(self, first: Samples, source: str, capacity_s: float) -> None:
         self.signal, self.lead, self.source = first.signal, first.lead, source
         self.fs_hz = first.fs_hz
-        self.ring = Ring(math.ceil(capacity_s * first.fs_hz))
+        self.ring = Ring(min(math.ceil(capacity_s * first.fs_hz), MAX_SAMPLES))
         self.last_s = -math.inf
         """Time of the newest sample that had a value."""
         self.n_valid = 0

@@ -19,10 +19,10 @@ def ecg(start_s, n_s, *, bpm=60.0, noise_mv=0.005):
     return (qrs + drawn).astype(np.float32)
 
 
-def feed(bedside, values, start_s, *, signal="ecg_mv", lead="II", skipped=0, until_s=None):
-    samples = Samples(signal, start_s, FS_HZ, values, lead)
-    bedside.take_run(samples, Placement(skipped, 0, start_s, 1 / FS_HZ, 0.01), "board")
-    end_s = start_s + len(values) / FS_HZ if until_s is None else until_s
+def feed(bedside, values, start_s, *, lead="II", skipped=0, source="board"):
+    samples = Samples("ecg_mv", start_s, FS_HZ, values, lead)
+    bedside.take_run(samples, Placement(skipped, 0, start_s, 1 / FS_HZ, 0.01), source)
+    end_s = start_s + len(values) / FS_HZ
     beats = []
     for now_s in range(int(np.floor(start_s)) + 1, int(np.floor(end_s + 1e-6)) + 1):
         beats += bedside.advance(float(now_s))
@@ -176,3 +176,50 @@ def test_a_trace_is_a_copy():
     assert len(trace.values) == 1000
     assert trace.values.flags.owndata
     assert bedside.trace("pleth_au", 4.0, 10.0) is None
+
+
+def test_when_the_watched_lead_falls_silent_another_that_sends_is_watched():
+    bedside = Bedside("p", 120.0)
+    feed(bedside, ecg(0.0, 20.0), 0.0)
+    beats = feed(bedside, ecg(20.0, 40.0), 20.0, source="strap", lead="")
+    seen = [beat for beat in beats if beat.source == "strap"]
+
+    assert len(seen) >= 24
+    assert 29.0 < seen[0].at_s < 36.0
+    assert bedside.age_s(60.0)["ecg_mv"] < 0.1
+    assert bedside.second(60.0, 1.0, 30.0).quality["ecg_mv"] > 0.8
+
+
+@pytest.mark.parametrize("fs_hz", [50.0, 4000.0])
+def test_an_ecg_at_a_rate_no_beat_is_found_at_is_kept_and_stops_nothing(fs_hz):
+    bedside = Bedside("p", 120.0)
+    values = np.zeros(round(fs_hz), np.float32)
+    for second in range(5):
+        run = Samples("ecg_mv", float(second), fs_hz, values, "II")
+        bedside.take_run(run, Placement(0, 0, float(second), 1 / fs_hz, 0.01), "board")
+        assert bedside.advance(second + 1.0) == []
+
+    assert bedside.age_s(5.0)["ecg_mv"] < 0.1
+
+
+def test_a_board_that_comes_back_with_another_rate_is_watched_on():
+    bedside = Bedside("p", 120.0)
+    feed(bedside, ecg(0.0, 20.0), 0.0)
+    slow = ecg(20.0, 30.0)[::2]
+    run = Samples("ecg_mv", 20.0, FS_HZ / 2, slow, "II")
+    bedside.take_run(run, Placement(0, 0, 20.0, 2 / FS_HZ, 0.01), "board")
+    beats = [beat for now_s in range(21, 51) for beat in bedside.advance(float(now_s))]
+
+    assert len(beats) >= 24
+
+
+def test_a_source_that_makes_names_up_is_bounded():
+    bedside = Bedside("p", 60.0)
+    for i in range(200):
+        run = Samples("resp_au", 0.0, 100.0, np.zeros(10, np.float32), f"lead {i}")
+        bedside.take_run(run, Placement(0, 0, 0.0, 0.01, 0.01), "board")
+        bedside.take_values(Samples(f"s{i}_pct", 0.0, 0.0, np.ones(1, np.float32)), 1.0, "x")
+    bedside.advance(1.0)
+
+    assert bedside.n_refused == 2 * (200 - 64)
+    assert len(bedside.age_s(1.0)) <= 128
