@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.dsp.beats import FS_HZ
 from edge.dsp.ecg import EcgLead
+from edge.dsp.plausible import range_of
 from edge.dsp.ring import Series
 from edge.dsp.timeline import Placement, place_values
 from edge.dsp.track import Track
@@ -38,8 +39,10 @@ DERIVED: Final = frozenset({BEATS, QUALITY})
 class Values:
     """A signal whose values come one by one, and what has been noticed of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, signal: str) -> None:
         self.series = Series()
+        self.n_implausible = 0
+        self._low, self._high = range_of(signal)
         self.last_s = -math.inf  # of the newest value that was one
         self.spacing_s = CURRENT_S[0]
         self.n_covered = 0
@@ -48,6 +51,9 @@ class Values:
 
     def take(self, at_s: float, value: float) -> None:
         """Take one value; NaN is a value the sensor called invalid."""
+        if not self._low <= value <= self._high:
+            self.n_implausible += value == value  # noqa: PLR0124  # NaN is no wrong value
+            value = math.nan
         self.series.append(at_s, value)
         if value != value:  # noqa: PLR0124  # NaN
             return
@@ -191,6 +197,13 @@ class Bedside:
         """Return the time since the newest value of every signal that had one."""
         return self._ages_and_frozen_s(now_s)[0]
 
+    @property
+    def n_implausible(self) -> int:
+        """Values that could be no measurement (`edge.dsp.plausible`) and were taken for missing."""
+        return sum(track.n_implausible for track in self._tracks.values()) + sum(
+            values.n_implausible for values in self._values.values()
+        )
+
     def trace(self, signal: str, length_s: float, now_s: float) -> Samples | None:
         """Return a copy of the last seconds of a fixed-rate signal; None where there is none."""
         track = self._shown.get(signal)
@@ -235,7 +248,7 @@ class Bedside:
     def _value_of(self, signal: str) -> Values:
         values = self._values.get(signal)
         if values is None:
-            values = self._values[signal] = Values()
+            values = self._values[signal] = Values(signal)
             self.signals.add(signal)
         return values
 

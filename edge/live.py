@@ -25,7 +25,11 @@ class SourceLive(msgspec.Struct, frozen=True):
 
 
 class PatientLive(msgspec.Struct, frozen=True):
-    """One patient's numbers of this second; a value that is not known is NaN."""
+    """One patient's numbers of this second; a value that is not known is NaN.
+
+    `n_implausible` counts values that could be no measurement, `n_refused` runs of more signals
+    than a patient can have.
+    """
 
     patient: str
     vitals: Mapping[str, float]
@@ -33,6 +37,8 @@ class PatientLive(msgspec.Struct, frozen=True):
     score: float
     n_beats: int
     n_windows: int
+    n_implausible: int = 0
+    n_refused: int = 0
 
 
 class Live(msgspec.Struct, frozen=True):

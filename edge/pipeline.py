@@ -238,6 +238,8 @@ class Pipeline:
                 p.score,
                 p.bedside.n_beats,
                 p.n_windows,
+                p.bedside.n_implausible,
+                p.bedside.n_refused,
             )
             for name, p in self._patients.items()
         )

@@ -19,6 +19,9 @@ SETTLE_S: Final = 5.0
 """For so long missing samples are pushed while a lead is silent."""
 BRIDGE_S: Final = 0.1
 """An interval over a longer hole in the samples is not known."""
+LONGEST_RR_MS: Final = 10_000.0
+"""After a longer pause the next beat begins anew: a standstill is told by the age of the last
+beat, and a heart rate of 3 bpm on average over an electrode that was off is nobody's."""
 MAX_HOLES: Final = 100
 """Holes that are remembered while no beat is found behind them."""
 MAX_HOLE_S: Final = 60.0
@@ -53,7 +56,7 @@ class EcgLead:
         -------
         list of (int, float, float)
             Number of the R peak's sample, its time in s, the interval before it in ms (NaN when
-            a hole or a restart lies between).
+            a hole, a restart or more than `LONGEST_RR_MS` lies between).
         """
         ring = self.track.ring
         self.qualities.clear()
@@ -111,6 +114,8 @@ class EcgLead:
             holed = bool(self._hole_ends) and self._pass_holes(idx)
             if self._beat_idx >= 0 and not holed:
                 rr_ms = (idx - self._beat_idx) * anchor.step_s * 1000.0
+                if rr_ms > LONGEST_RR_MS:
+                    rr_ms = math.nan
             beats.append((idx, at_s, rr_ms))
             self._beat_idx = idx
         return beats

@@ -196,28 +196,38 @@ class StreamClock:
         return self._place_estimated(stamp, n, arrived_s)
 
     def _place_exact(self, stamp: Stamp, n: int, arrived_s: float) -> Placement:
-        if self._last is None:
-            self._base_s = arrived_s
-        else:
-            self._ticks += _moved(stamp, self._last, (arrived_s - self._arrived_s) / stamp.tick_s)
-        self._last, self._arrived_s = stamp, arrived_s
+        last = self._last
+        if last is None or not last.host:
+            return self._begin_exact(stamp, n, arrived_s, "" if last is None else "restart")
+        self._ticks += _moved(stamp, last, (arrived_s - self._arrived_s) / stamp.tick_s)
         # The clock is rounded to its ticks; the number of the sample is not.
         idx = round(self._ticks * stamp.tick_s * self.fs_hz)
-        n_skipped = idx - self._idx
+        start_s = self._base_s + idx / self.fs_hz
+        if abs(start_s - arrived_s) > JUMP_S:
+            # A clock that is truly the box's own does not part from its arrivals.
+            return self._begin_exact(stamp, n, arrived_s, "restart")
+        n_skipped, step_s = idx - self._idx, 1.0 / self.fs_hz
         self._idx = max(self._idx, idx + n)
-        return Placement(
-            max(n_skipped, 0),
-            min(max(-n_skipped, 0), n),
-            self._base_s + idx / self.fs_hz,
-            1.0 / self.fs_hz,
-            stamp.tick_s,
-            "lost" if n_skipped > 0 else "",
-        )
+        self._remember(stamp, n, arrived_s, start_s + n * step_s)
+        if n_skipped > 0:
+            return Placement(n_skipped, 0, start_s, step_s, stamp.tick_s, "lost")
+        return Placement(0, min(-n_skipped, n), start_s, step_s, stamp.tick_s)
+
+    def _begin_exact(self, stamp: Stamp, n: int, arrived_s: float, reason: str) -> Placement:
+        """Count samples from this run on; its arrival is the time of its first sample."""
+        start_s, n_skipped, step_s = arrived_s, 0, 1.0 / self.fs_hz
+        if reason:
+            start_s = max(arrived_s, self._next_s)
+            n_skipped = round((start_s - self._next_s) / step_s)
+        self._base_s, self._ticks, self._idx = start_s, 0, n
+        self._line = None
+        self._remember(stamp, n, arrived_s, start_s + n * step_s)
+        return Placement(n_skipped, 0, start_s, step_s, stamp.tick_s, reason)
 
     def _place_estimated(self, stamp: Stamp, n: int, arrived_s: float) -> Placement:
         last, line, tick_s = self._last, self._line, stamp.tick_s
         if last is None or line is None:
-            return self._begin(stamp, n, arrived_s, "")
+            return self._begin(stamp, n, arrived_s, "" if last is None else "restart")
         moved, n_packets = _moved(stamp, last), _packets(stamp, last)
         if moved == 0 and n_packets == 0:
             return Placement(0, n, self._next_s, self._step_s, line.uncertainty_s())

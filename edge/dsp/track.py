@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from edge.dsp.plausible import blank, range_of
 from edge.dsp.ring import EDGE, Ring
 from edge.dsp.timeline import Placement
 from edge.records import FloatArray, Samples
@@ -40,7 +41,11 @@ class Track:
         self.n_valid = 0
         """Samples with a value since `count_valid` was last asked."""
         self.n_overrun = 0
+        self.n_implausible = 0
+        """Samples that could be no measurement and were taken for missing."""
+        self._range = range_of(first.signal)
         self._waiting: deque[tuple[FloatArray, float, float, int]] = deque()
+        self._end_s = -math.inf
         self._n_same = 0
         self._last_value = math.nan
 
@@ -50,8 +55,15 @@ class Track:
         if len(waiting) >= MAX_WAITING:
             self.n_overrun += 1
             waiting.popleft()
-        fresh = values[n_stale:] if n_stale else values
-        waiting.append((fresh, place.start_s, place.step_s, place.n_skipped))
+        start_s, step_s = place.start_s, place.step_s
+        if n_stale:
+            values = values[n_stale:]
+            start_s += n_stale * step_s
+        if start_s < self._end_s - step_s:
+            # Whatever a sensor's clock says: samples lie in the order in which they came.
+            start_s = self._end_s
+        self._end_s = start_s + len(values) * step_s
+        waiting.append((values, start_s, step_s, place.n_skipped))
 
     def flow(self, until_s: float) -> int:
         """Move the samples taken before `until_s` to the ring; return the first one's number."""
@@ -99,6 +111,11 @@ class Track:
         if not n:
             return
         values, ring = due[0] if len(due) == 1 else np.concatenate(due), self.ring
+        low, high = self._range
+        # NaN fails both comparisons, and is looked at more closely too.
+        if not (values.item(values.argmin()) >= low and values.item(values.argmax()) <= high):
+            values, n_implausible = blank(values, low, high)
+            self.n_implausible += n_implausible
         ring.append(values, first_s, (end_s - first_s) / n)
         if is_whole(values):
             self.n_valid += n

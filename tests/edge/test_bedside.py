@@ -58,6 +58,17 @@ def test_a_beat_just_before_a_hole_keeps_its_interval():
     assert [n for n, rr_ms in beats.items() if n > 2 and rr_ms is None] == [21, 31]
 
 
+def test_the_first_beat_after_a_long_pause_has_no_interval():
+    bedside, values = Bedside("p", 120.0), ecg(0.0, 60.0)
+    noise = np.random.default_rng(5).normal(0, 0.004, len(values)).astype(np.float32)
+    values[round(20.3 * FS_HZ) : round(35.3 * FS_HZ)] = noise[: round(15 * FS_HZ)]
+    beats = feed(bedside, values, 0.0)
+    after = next(beat for beat in beats if beat.at_s > 30.0)
+
+    assert 35.0 < after.at_s < 37.0
+    assert after.rr_ms is None
+
+
 def test_a_long_outage_starts_the_detector_anew_and_beats_come_back():
     bedside = Bedside("p", 120.0)
     feed(bedside, ecg(0.0, 20.0), 0.0)
@@ -223,3 +234,15 @@ def test_a_source_that_makes_names_up_is_bounded():
 
     assert bedside.n_refused == 2 * (200 - 64)
     assert len(bedside.age_s(1.0)) <= 128
+
+
+def test_a_number_that_cannot_be_true_is_no_number():
+    bedside = Bedside("p", 60.0)
+    for i, value in enumerate((97.0, 312.0, -4.0, 96.0, np.nan)):
+        run = Samples("spo2_pct", 0.0, 0.0, np.array([value], np.float32))
+        bedside.take_values(run, float(i), "clip")
+    seen = bedside.second(5.0, 1.0, 30.0).signals["spo2_pct"].values
+
+    assert seen[[0, 3]].tolist() == [97.0, 96.0]
+    assert np.isnan(seen[[1, 2, 4]]).all()
+    assert bedside.n_implausible == 2

@@ -137,6 +137,27 @@ def test_a_hole_in_a_recording_is_a_gap():
     assert (place.n_skipped, place.start_s) == (75, 0.4)
 
 
+def test_a_clock_that_is_not_the_boxs_own_though_it_says_so_is_begun_anew():
+    clock = StreamClock(FS_HZ)
+    clock.place(run_of(0, 0, host=True), 10.0)
+    place = clock.place(run_of(900_000_000, 1, host=True), 10.1)
+
+    assert (place.start_s, place.reason) == (10.1, "restart")
+    assert clock.place(run_of(900_100_000, 2, host=True), 10.2).start_s == 10.2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_sensor_that_changes_its_mind_about_its_clock_goes_on_in_order(first):
+    clock, end_s = StreamClock(FS_HZ), 0.0
+    for i in range(40):
+        host = first if i < 20 else not first
+        place = clock.place(run_of(i * 100_000, i, host=host), 5.0 + i * 0.1 + 0.1)
+        assert place.start_s >= end_s - 1e-6
+        end_s = place.start_s + N * place.step_s
+
+    assert end_s == pytest.approx(9.1, abs=0.25)
+
+
 def test_a_sensor_without_a_clock_is_timed_by_its_samples():
     clock = StreamClock(100.0)
     for i in range(500):

@@ -57,3 +57,33 @@ def test_a_source_far_ahead_of_time_is_bounded_and_counted(monkeypatch):
         track.take(np.full(10, i, np.float32), Placement(0, 0, 5.0 + i / 10, 0.01, 0.0))
 
     assert track.n_overrun == 3
+
+
+def test_a_packet_that_was_partly_there_gives_its_rest_at_its_own_time():
+    track = Track(Samples("ecg_mv", 0.0, FS_HZ, np.zeros(1, np.float32)), "board", 10.0)
+    track.take(np.arange(50, dtype=np.float32), Placement(0, 0, 0.0, 0.01, 0.0))
+    track.take(np.arange(30, 130, dtype=np.float32), Placement(0, 20, 0.3, 0.01, 0.0))
+    track.flow(2.0)
+
+    np.testing.assert_array_equal(track.ring.view(0, 130), np.arange(130, dtype=np.float32))
+    assert abs(track.ring.time_s(129) - 1.29) < 1e-9
+
+
+def test_samples_lie_in_the_order_in_which_they_came_whatever_their_clock_says():
+    track = Track(Samples("ecg_mv", 0.0, FS_HZ, np.zeros(1, np.float32)), "board", 10.0)
+    for start_s in (5.0, 1.0, 5.05, 3.0):
+        track.take(np.ones(10, np.float32), Placement(0, 0, start_s, 0.01, 0.0))
+    track.flow(9.0)
+    times_s = track.ring.times_s(0, 40)
+
+    assert (np.diff(times_s) > 0).all()
+
+
+def test_what_cannot_be_a_measurement_is_missing_and_counted():
+    values = np.full(100, 0.5, np.float32)
+    values[10], values[20] = 1e7, np.inf
+    values[30] = np.nan
+    track = track_of(values, [], until_s=(2.0,))
+
+    assert np.flatnonzero(np.isnan(track.ring.view(0, 100))).tolist() == [10, 20, 30]
+    assert track.n_implausible == 2
