@@ -4,8 +4,8 @@ The life of one packet, a sentence a stage:
 
 1.  A sensor sends some bytes, and a reader (`edge.readers`) stamps them with their arrival on the
     boot clock and hands them over untouched: a `Packet`.
-2.  The daemon puts it into a bounded queue and writes it to the packet log, so that the same
-    night can be run again, byte for byte.
+2.  The daemon puts it into a bounded queue and, with ``--log``, writes it to a packet log, so that
+    the same night can be run again, byte for byte.
 3.  At each tick of 250 ms the pipeline (`edge.pipeline`), a pure function of packets and time,
     takes what has arrived; nothing before it looks into the bytes, nothing after it touches the
     outside world.
@@ -25,8 +25,9 @@ The life of one packet, a sentence a stage:
 11. The alert engine (`edge.alerts`) makes findings into an `Alert` that is raised, latched,
     acknowledged, raised again and ended; "cannot tell" never ends one.
 12. Once a minute `edge.summaries` says what the time looked like: a `Summary`.
-13. The daemon sounds the alarm on the box first, with no need of disk or network, then commits
-    the records in one transaction (`edge.store`): a record counts once it is on the medium.
+13. The daemon announces the alert first, with no need of disk or network (in this version in its
+    log and on `homeward status`; sound and light are to come), then commits the records in one
+    transaction (`edge.store`): a record counts once it is on the medium.
 14. Alerts and summaries, and nothing raw, are what may leave the box when a network is there.
 
 Homeward is not a medical device. It is not certified, it can fail, and it must not be the only
