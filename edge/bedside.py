@@ -204,6 +204,11 @@ class Bedside:
             values.n_implausible for values in self._values.values()
         )
 
+    @property
+    def n_overrun(self) -> int:
+        """Runs that were dropped while too many waited for their time."""
+        return sum(track.n_overrun for track in self._tracks.values())
+
     def trace(self, signal: str, length_s: float, now_s: float) -> Samples | None:
         """Return a copy of the last seconds of a fixed-rate signal; None where there is none."""
         track = self._shown.get(signal)

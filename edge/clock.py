@@ -18,7 +18,6 @@ Pure: `WallLog`, `is_due`. Reading: `BootClock`. Keeping: `WallFile`.
 from __future__ import annotations
 
 import ctypes
-import os
 import time
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -201,64 +200,3 @@ def _kernel_max_error_us() -> int | None:
     if adjtimex is None or adjtimex(ctypes.byref(timex)) < 0:
         return None
     return int(timex[3])
-
-
-class WallFile:
-    """The log on the medium: one JSON line an entry, added with ``fsync``.
-
-    A power cut can only tear the last line, which is then left out. One day is at least 144
-    lines, about 18 kB.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> tuple[WallEntry, ...]:
-        """Return the entries, oldest first; lines that cannot be read are left out.
-
-        Raises
-        ------
-        OSError
-            The file is there and cannot be read.
-        """
-        try:
-            lines = self.path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return ()
-        return tuple(entry for line in lines if (entry := _entry(line)) is not None)
-
-    def append(self, entry: WallEntry) -> None:
-        """Add one entry; when this returns it is on the medium.
-
-        Raises
-        ------
-        OSError
-            The medium is full or gone; the entry is lost, the log in memory has it.
-        """
-        # A line torn by a power cut has no end: begin with one, blank lines cost nothing.
-        self._write(self.path, b"\n" + msgspec.json.encode(entry) + b"\n", os.O_APPEND)
-
-    def prune(self) -> None:
-        """Keep the newest `MAX_ENTRIES`; to be called once, at the start."""
-        entries = self.read()
-        if len(entries) <= MAX_ENTRIES:
-            return
-        fresh = self.path.with_suffix(".new")
-        kept = entries[-MAX_ENTRIES:]
-        self._write(fresh, b"".join(msgspec.json.encode(e) + b"\n" for e in kept), os.O_TRUNC)
-        fresh.replace(self.path)
-
-    @staticmethod
-    def _write(path: Path, text: bytes, how: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "wb") as file:  # noqa: PTH123  # by descriptor, for the mode
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _entry(line: bytes) -> WallEntry | None:
-    try:
-        return msgspec.json.decode(line, type=WallEntry) if line else None
-    except msgspec.MsgspecError:
-        return None

@@ -27,8 +27,8 @@ class SourceLive(msgspec.Struct, frozen=True):
 class PatientLive(msgspec.Struct, frozen=True):
     """One patient's numbers of this second; a value that is not known is NaN.
 
-    `n_implausible` counts values that could be no measurement, `n_refused` runs of more signals
-    than a patient can have.
+    `n_implausible` counts values that could be no measurement, `n_refused` runs that
+    found no room: more signals than a patient can have, or a clock far ahead of time.
     """
 
     patient: str
@@ -42,10 +42,14 @@ class PatientLive(msgspec.Struct, frozen=True):
 
 
 class Live(msgspec.Struct, frozen=True):
-    """The monitor at this moment, for the screen and the socket; nothing here is stored."""
+    """The monitor at this moment, for the screen and the socket; nothing here is stored.
+
+    `n_unknown` counts packets of streams that no decoder knows.
+    """
 
     now_s: float
     patients: tuple[PatientLive, ...]
     alerts: tuple[Alert, ...]
     sources: tuple[SourceLive, ...]
+    n_unknown: int
     notes: tuple[str, ...]

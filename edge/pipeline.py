@@ -51,7 +51,8 @@ MAX_LAG_TICKS: Final = 4 * 3600
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
 ASSIGN: Final = "box:assign"
-EVENTS: Final = frozenset({ANSWER, START, ASSIGN})
+EXPECT: Final = "box:expect"
+EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT})
 N_NOTES: Final = 20
 
 
@@ -93,9 +94,17 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """Payload of ``box:assign``: from now on a source is this patient's."""
+    """Payload of ``box:assign``: a source was heard on a link, and whose it is from now on."""
 
     source: str
+    patient: str
+    link: str = ""
+
+
+class Expectation(msgspec.Struct, frozen=True):
+    """Payload of ``box:expect``: a link was configured, and should bring something."""
+
+    link: str
     patient: str
 
 
@@ -121,6 +130,8 @@ class _Patient:
         self.score = math.nan
         self.n_windows = 0
         self.model_failed = False
+        self.unheard: dict[str, float] = {}
+        """Links that have brought nothing yet -> since when something is expected of them."""
 
     def ask(self, every_s: float, seen: Features, score: Score | None) -> list[Finding]:
         """Return what the rules of one cadence say that watch any signal the patient ever had."""
@@ -129,7 +140,7 @@ class _Patient:
             self._n_signals = len(had)
             self._asked = {}
             for rule, told in self._watch:
-                if not had.isdisjoint(rule.needs):
+                if not rule.needs or not had.isdisjoint(rule.needs):
                     asked = self._asked.setdefault(rule.every_s, [])
                     asked.append((rule.name, rule.step, told.values))
         findings, states = [], self.states
@@ -239,12 +250,13 @@ class Pipeline:
                 p.bedside.n_beats,
                 p.n_windows,
                 p.bedside.n_implausible,
-                p.bedside.n_refused,
+                p.bedside.n_refused + p.bedside.n_overrun,
             )
             for name, p in self._patients.items()
         )
         sources = self._sources.live(now_s)
-        return Live(now_s, patients, self._alerts.standing(), sources, tuple(self._notes))
+        n_unknown, notes = self._sources.n_unknown, tuple(self._notes)
+        return Live(now_s, patients, self._alerts.standing(), sources, n_unknown, notes)
 
     def trace(self, patient: str, signal: str, length_s: float) -> Samples | None:
         """Return a copy of the last seconds of a signal; None where there is none."""
@@ -298,6 +310,10 @@ class Pipeline:
             elif packet.stream == ASSIGN:
                 told = msgspec.json.decode(packet.payload, type=Assignment)
                 self._sources.assign(told.source, told.patient)
+                self._patient(told.patient).unheard.pop(told.link, None)
+            elif packet.stream == EXPECT:
+                awaited = msgspec.json.decode(packet.payload, type=Expectation)
+                self._patient(awaited.patient).unheard[awaited.link] = tick_s
             elif not self._started and not self._alerts.standing():
                 start = msgspec.json.decode(packet.payload, type=Start)
                 self._alerts = self._new_engine(start.run_id)
@@ -329,6 +345,7 @@ class Pipeline:
         values = _compute(self._vitals, window, patient.bedside.signals)
         if self._scorer is not None:
             values["model_failed_flag"] = float(patient.model_failed)
+        values["unheard_s"] = now_s - min(patient.unheard.values(), default=now_s)
         patient.vitals = values
         patient.tally.add_vitals(values)
         return Features(name, now_s - SECOND_S, SECOND_S, values)

@@ -27,7 +27,8 @@ class Rule(msgspec.Struct, frozen=True):
         `edge.features.SECOND_S`: stepped every second with the vital signs;
         `edge.features.WINDOW_S`: stepped with every window and its score.
     needs : tuple[str, ...]
-        Signals the rule watches. A patient who never had any of them is not watched by it.
+        Signals the rule watches. A patient who never had any of them is not watched by it. Empty:
+        every patient is.
     settings : Mapping[str, float]
         Defaults, each name ending in its unit (or beginning with ``n_``).
     limits : Mapping[str, tuple[float, float]]

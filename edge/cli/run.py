@@ -91,16 +91,16 @@ def _links(config: Config, simulate: str | None, replay: Path | None) -> list[Li
         What the command line names cannot be read.
     """
     readers = {reader.name: reader for reader in discover(edge.readers, "READER", Reader)}
-    links = []
+    links, patient = [], config.patients[0].id
     # What is named here is tried at once, so that a slip of the pen ends the command.
     if simulate is not None:
         wanted = simulated.Settings(scenario=simulate)
         simulated.packets(wanted)
-        links.append(Link("simulated", readers["simulated"], wanted))
+        links.append(Link("simulated", readers["simulated"], wanted, patient))
     if replay is not None:
         recording = played.ReplaySettings(path=str(replay))
         played.packets(recording)
-        links.append(Link("replay", readers["replay"], recording))
+        links.append(Link("replay", readers["replay"], recording, patient))
     if not links:
         links = [Link(s.name, readers[s.reader], s.settings, s.patient) for s in config.sources]
     if not links:

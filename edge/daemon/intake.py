@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 import structlog
 
-from edge.pipeline import ASSIGN, Assignment
+from edge.pipeline import ASSIGN, EXPECT, Assignment, Expectation
 from edge.readers import Reader, ReadError
 from edge.records import Packet
 
@@ -122,6 +122,9 @@ class Intake:
 
     def start(self) -> None:
         """Begin to read all links, in the running event loop."""
+        for link in self.links:
+            if link.patient:
+                self.put(expectation(link, self._now_s()))
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep_reading(link)) for link in self.links]
 
@@ -150,7 +153,7 @@ class Intake:
             link.n_packets += 1
             if link.patient and packet.source not in assigned:
                 assigned.add(packet.source)
-                self.put(assignment(packet, link.patient))
+                self.put(assignment(packet, link))
             if len(self._queue) >= MAX_PACKETS:
                 link.n_overflow += 1
                 return
@@ -177,12 +180,18 @@ class Intake:
             retry_s = min(2 * retry_s, RETRY_MOST_S)
 
 
-def assignment(packet: Packet, patient: str) -> Packet:
+def expectation(link: Link, now_s: float) -> Packet:
+    """Return the packet that says that a link should bring something."""
+    payload = msgspec.json.encode(Expectation(link.name, link.patient))
+    return Packet("box", EXPECT, now_s, payload)
+
+
+def assignment(packet: Packet, link: Link) -> Packet:
     """Return the packet that says whose the sender of `packet` is.
 
     It goes before the first one of that sender, so that a log of packets knows it too.
     """
-    payload = msgspec.json.encode(Assignment(packet.source, patient))
+    payload = msgspec.json.encode(Assignment(packet.source, link.patient, link.name))
     return Packet("box", ASSIGN, packet.arrived_s, payload)
 
 

@@ -1,4 +1,4 @@
-"""Is this ECG usable, second by second; and has a value stopped changing.
+"""Is this ECG usable, second by second.
 
 A quality of 0.3 is where rules of the patient abstain: below it neither a beat nor the absence of
 one is believed. So the index must tell a line that is dead from a heart that stands still. A dead
@@ -33,7 +33,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.records import FloatArray, Samples
+from edge.records import FloatArray
 
 ECG_USABLE = 0.3
 """Quality below which rules about the patient's ECG abstain."""
@@ -183,42 +183,3 @@ def _falling(value: float, span: tuple[float, float]) -> float:
     if not value > span[0]:
         return 1.0
     return max(0.0, (span[1] - value) / (span[1] - span[0]))
-
-
-class Frozen:
-    """How long one signal has repeated exactly the same value.
-
-    A living signal has noise; a sensor that hangs, or a gateway that repeats the last value, has
-    none. NaN is not a value: it neither ends the repetition nor counts for it.
-    """
-
-    def __init__(self) -> None:
-        self._value = nan
-        self._since_s = nan
-        self._seen_s = nan
-
-    def push(self, samples: Samples) -> float:
-        """Return the time from the first to the last of the latest values that are all alike, s.
-
-        NaN before the first value.
-        """
-        values = samples.values
-        changes = np.flatnonzero(np.isfinite(values))
-        if not changes.size:
-            return self._seen_s - self._since_s
-        known = values[changes]
-        last = float(known[-1])
-        differs = np.flatnonzero(known != last)
-        if differs.size:
-            self._since_s = _time_s(samples, int(changes[differs[-1] + 1]))
-        elif last != self._value:
-            self._since_s = _time_s(samples, int(changes[0]))
-        self._value = last
-        self._seen_s = _time_s(samples, int(changes[-1]))
-        return self._seen_s - self._since_s
-
-
-def _time_s(samples: Samples, i: int) -> float:
-    if samples.times_s is not None:
-        return float(samples.times_s[i])
-    return samples.start_s + (i / samples.fs_hz if samples.fs_hz > 0.0 else 0.0)

@@ -18,7 +18,6 @@ from edge.clock import (
     BootClock,
     TimeQuality,
     WallEntry,
-    WallFile,
     WallLog,
     is_due,
     synchronised,
@@ -167,39 +166,3 @@ def test_wall_time_never_moves_the_order_of_one_held_clock(readings, asked):
     told = [log.utc_of(at_s, "boot-1") for at_s in sorted(asked)]
     assert [utc for utc, _ in told] == sorted(utc for utc, _ in told)
     assert all(quality is not TimeQuality.UNSYNCED for _, quality in told)
-
-
-def test_the_file_gives_back_what_was_added(tmp_path):
-    file = WallFile(tmp_path / "box" / "clock.jsonl")
-    assert file.read() == ()
-    entries = (_steady(0), _entry(3, 4, synced=False, boot="boot-2"))
-    for entry in entries:
-        file.append(entry)
-    assert file.read() == entries
-    assert (file.path.stat().st_mode & 0o777) == 0o600
-
-
-def test_a_line_torn_by_a_power_cut_costs_only_itself(tmp_path):
-    file = WallFile(tmp_path / "clock.jsonl")
-    file.append(_steady(0))
-    whole = file.path.read_bytes()
-    file.append(_steady(600))
-    for n_bytes in range(len(whole), len(file.path.read_bytes())):
-        torn = WallFile(tmp_path / f"torn-{n_bytes}.jsonl")
-        torn.path.write_bytes(file.path.read_bytes()[:n_bytes])
-        torn.append(_steady(1200))
-        read = torn.read()
-        assert read[0] == _steady(0)
-        assert read[-1] == _steady(1200)
-        assert read[1:-1] in {(), (_steady(600),)}
-
-
-def test_the_file_keeps_its_newest_entries(tmp_path, monkeypatch):
-    monkeypatch.setattr(clock, "MAX_ENTRIES", 3)
-    file = WallFile(tmp_path / "clock.jsonl")
-    for boot_s in range(0, 6000, 1000):
-        file.append(_steady(boot_s))
-    file.prune()
-    assert [entry.boot_s for entry in file.read()] == [3000.0, 4000.0, 5000.0]
-    file.prune()
-    assert len(file.read()) == 3

@@ -212,7 +212,7 @@ def test_unknown_streams_are_counted_not_feared():
     watched = pipeline()
 
     assert not watched.advance([Packet("x", "nobody:knows", 0.1, b"\x00")], 1.0)
-    assert watched._sources.n_unknown == 1
+    assert watched.live().n_unknown == 1
 
 
 def test_patients_share_nothing_but_the_box():

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.dsp.quality import ECG_USABLE, EcgQuality, Frozen
-from edge.records import Samples
+from edge.dsp.quality import ECG_USABLE, EcgQuality
 
 DATA = Path(os.environ.get("HOMEWARD_DATA", "../shared/data"))
 RATES_HZ = (125.0, 130.0, 250.0, 360.0, 500.0, 1000.0)
@@ -179,32 +177,3 @@ def test_true_standstill_is_usable_when_the_alarm_comes(record):
 def test_a_dead_lead_that_set_off_a_false_asystole_alarm_is_unusable():
     ecg_mv, fs_hz = read("cinc2015/records", "a123l", 300, lead="II")
     assert scores(ecg_mv, fs_hz)[-4:].max() < ECG_USABLE
-
-
-def slow(values: list[float], first_s: float, step_s: float = 1.0) -> Samples:
-    times_s = first_s + step_s * np.arange(len(values))
-    return Samples("temp_degc", first_s, 0.0, np.asarray(values, np.float32), times_s=times_s)
-
-
-def test_frozen_is_the_time_from_the_first_to_the_last_like_value():
-    frozen = Frozen()
-    assert frozen.push(slow([36.5, 36.6, 36.6], 10.0)) == 1.0
-    assert frozen.push(slow([36.6, 36.6], 13.0)) == 3.0
-    assert frozen.push(slow([36.6, 36.7], 15.0)) == 0.0
-    assert frozen.push(slow([36.7], 20.0)) == 4.0
-    assert frozen.push(slow([36.6], 21.0)) == 0.0
-
-
-def test_invalid_values_neither_end_a_repetition_nor_count_for_it():
-    frozen = Frozen()
-    assert math.isnan(frozen.push(slow([math.nan], 9.0)))
-    assert frozen.push(slow([36.6, math.nan, 36.6, math.nan], 10.0)) == 2.0
-    assert frozen.push(slow([math.nan, math.nan], 14.0)) == 2.0
-    assert frozen.push(slow([math.nan, 36.6], 16.0)) == 7.0
-
-
-def test_frozen_reads_a_fixed_rate_by_its_rate():
-    frozen = Frozen()
-    values = np.array([1.0, 2.0, 2.0, 2.0, 2.0], np.float32)
-    assert frozen.push(Samples("ecg_mv", 5.0, 2.0, values)) == pytest.approx(1.5)
-    assert frozen.push(Samples("ecg_mv", 7.5, 2.0, values[1:])) == pytest.approx(3.5)
