@@ -26,7 +26,7 @@ _NAMES: tuple[tuple[str, str, str], ...] = (
     (r"^o?[sx]p?[ao]?o2|^spo2|^sao2|^o2\s*sat", "spo2_pct", ""),
     (r"resp|^rip\b|thor|abdo|chest\s*imp", "resp_au", ""),
     (r"^p?abp|^art\b|arterial|^ibp", "abp_mmhg", ""),
-    (r"^acc\w*[\s_-]*([xyz])$", "acc_g", "{}"),
+    (r"^acc\w*[\s_-]*([xyz])$", "accel_g", "{}"),
     (r"^(?:ecg|ekg)[\s_-]*(?:lead)?[\s_-]*(.*)$", "ecg_mv", "{}"),
     (r"^(?:ml?c?l?)?(i{1,3}|av[rlf]|v[1-9]?)$", "ecg_mv", "="),
     (r"^(eeg|eog|emg|co2|flow|gsr|eda)", "{}", "="),

@@ -262,7 +262,7 @@ NAMES = {
     ("III", ""): ("ecg_mv", "III"),
     ("EEG Fpz-Cz", "uV"): ("eeg_mv", "EEG Fpz-Cz"),
     ("C3-M2", "uV"): ("c3_m2_mv", ""),
-    ("acc_x", "g"): ("acc_g", "x"),
+    ("acc_x", "g"): ("accel_g", "x"),
     ("Température", "°C"): ("temp_rature_degc", ""),
     ("strange thing with a very long name indeed", "furlong"): (
         "strange_thing_with_a_very_lo_au",
