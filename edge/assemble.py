@@ -14,6 +14,7 @@ from edge.config import Config
 from edge.decoders import Decoder
 from edge.discover import discover
 from edge.features import FeatureFamily
+from edge.gatt import Profile
 from edge.pipeline import Pipeline, PipelineSettings, RuleSettings, Scores
 from edge.records import Features, Score, ScorerError
 
@@ -47,6 +48,12 @@ def assemble(
         run_id,
         start_s,
     )
+
+
+def every_profile() -> tuple[Profile, ...]:
+    """Return what all decoders know of Bluetooth devices."""
+    decoders = discover(edge.decoders, "DECODER", Decoder)
+    return tuple(profile for decoder in decoders for profile in decoder.profiles)
 
 
 class NoModel:

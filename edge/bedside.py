@@ -32,6 +32,11 @@ LATE_S: Final = 3.0
 BEATS: Final = "rr_ms"
 QUALITY: Final = "ecg_quality_au"
 """The ECG's quality, second by second."""
+WORST_OF: Final = {"contact_flag": min, "lead_off_flag": max, "battery_pct": min}
+"""What every sensor says of itself: of a patient's sensors the worst counts."""
+SAID_S: Final = 15.0
+"""How long a flag one sensor raised stands beside those of the others."""
+BATTERY_S: Final = 24 * 3600.0
 DERIVED: Final = frozenset({BEATS, QUALITY})
 """What may be made here of another signal and covers nothing of its own."""
 
@@ -46,16 +51,21 @@ class Values:
         self.last_s = -math.inf  # of the newest value that was one
         self.spacing_s = CURRENT_S[0]
         self.n_covered = 0
+        self.source = ""
+        """Whose the newest value was."""
         self._value = math.nan
         self._since_s = 0.0
 
-    def take(self, at_s: float, value: float) -> None:
-        """Take one value; NaN is a value the sensor called invalid."""
+    def take(self, at_s: float, value: float, *, awaited: bool = True) -> None:
+        """Take one value; NaN is a value the sensor called invalid.
+
+        After one that is not `awaited` (a spot check) nobody waits for the next.
+        """
         if not self._low <= value <= self._high:
             self.n_implausible += value == value  # noqa: PLR0124  # NaN is no wrong value
             value = math.nan
         self.series.append(at_s, value)
-        if value != value:  # noqa: PLR0124  # NaN
+        if value != value or not awaited:  # noqa: PLR0124  # NaN
             return
         if self.last_s > -math.inf:
             self.spacing_s = at_s - self.last_s
@@ -99,6 +109,7 @@ class Bedside:
         self._tracks: dict[tuple[str, str, str], Track] = {}
         self._shown: dict[str, Track] = {}
         self._values: dict[str, Values] = {}
+        self._said: dict[str, dict[str, tuple[float, float]]] = {}
         self._ecg: EcgLead | None = None
 
     def take_run(self, samples: Samples, place: Placement, source: str) -> None:
@@ -130,13 +141,36 @@ class Bedside:
             self.n_refused += 1
             return []
         values = self._value_of(samples.signal)
+        values.source = source
         times_s = place_values(samples, arrived_s, values.series.last_s)
-        beats = []
+        beats, awaited = [], not samples.spot
         for at_s, value in zip(times_s.tolist(), samples.values.tolist(), strict=True):
-            values.take(at_s, value)
+            values.take(at_s, self._worst(samples.signal, source, at_s, value), awaited=awaited)
             if samples.signal == BEATS:
                 beats.append(self._beat(at_s, value, source, "", -1))
         return beats
+
+    def forget(self, source: str) -> None:
+        """Stop waiting for a source: a person has taken its sensor away."""
+        self._tracks = {key: track for key, track in self._tracks.items() if key[2] != source}
+        self._shown = {name: t for name, t in self._shown.items() if t.source != source}
+        if self._ecg is not None and self._ecg.track.source == source:
+            self._ecg = None
+            self._values.pop(QUALITY, None)
+        self._values = {n: v for n, v in self._values.items() if v.source != source}
+        for said in self._said.values():
+            said.pop(source, None)
+
+    def _worst(self, signal: str, source: str, at_s: float, value: float) -> float:
+        """Return the worst of what the sensors that speak now say of themselves."""
+        if signal not in WORST_OF:
+            return value
+        said = self._said.setdefault(signal, {})
+        if source in said or len(said) < MAX_SIGNALS:
+            said[source] = (at_s, value)
+        span_s = BATTERY_S if signal == "battery_pct" else SAID_S
+        known = [v for since_s, v in said.values() if at_s - since_s <= span_s and v == v]  # noqa: PLR0124
+        return WORST_OF[signal](known) if known else value
 
     def advance(self, until_s: float) -> list[Beat]:
         """Let the samples taken before `until_s` flow; return the beats found in them."""

@@ -116,6 +116,41 @@ def pack_medfloat(value: float, exponent: int = 0) -> bytes:
     return (mantissa & 0x00FFFFFF | (exponent & 0xFF) << 24).to_bytes(4, "little")
 
 
+_DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
+
+
+def date_time_s(payload: bytes, at: int) -> int | None:
+    """Return the seven-byte Date Time (0x2A08) at `at` as seconds since 2000-01-01 00:00.
+
+    Returns
+    -------
+    int | None
+        None where the device does not know its date (a field of 0), or the date is none.
+
+    Raises
+    ------
+    IndexError
+        The payload ends inside the value.
+
+    Examples
+    --------
+    >>> date_time_s(bytes([0xD0, 0x07, 1, 2, 0, 0, 1]), 0)
+    86401
+    """
+    year, month, day = uint16(payload, at), payload[at + 2], payload[at + 3]
+    hour, minute, second = payload[at + 4], payload[at + 5], payload[at + 6]
+    if not 1582 <= year <= 9999 or not 1 <= month <= 12:
+        return None
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    n_days = 31 if month in {1, 3, 5, 7, 8, 10, 12} else 30 if month != 2 else 28 + leap
+    if not 1 <= day <= n_days or hour > 23 or minute > 59 or second > 59:
+        return None
+    past = year - 1
+    days = past * 365 + past // 4 - past // 100 + past // 400 - 730_119
+    days += _DAYS_BEFORE[month - 1] + (leap and month > 2) + day - 1
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
+
+
 def crc16(payload: bytes) -> int:
     """Return the CRC-16/CCITT-FALSE of the payload.
 

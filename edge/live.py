@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from edge.records import Alert
+from edge.records import Alert, LinkState, Reading, Security
 
 
 class SourceLive(msgspec.Struct, frozen=True):
@@ -22,6 +22,23 @@ class SourceLive(msgspec.Struct, frozen=True):
     age_s: float
     ppm: float
     last_error: str
+
+
+class SensorLive(msgspec.Struct, frozen=True):
+    """One sensor: how its link is and since when, how it is protected, its battery.
+
+    `battery_pct` is NaN where the sensor does not tell; `reason` says in words what is wrong.
+    """
+
+    source: str
+    name: str
+    place: str
+    patient: str
+    state: LinkState
+    security: Security
+    reason: str
+    battery_pct: float
+    since_s: float
 
 
 class PatientLive(msgspec.Struct, frozen=True):
@@ -44,7 +61,8 @@ class PatientLive(msgspec.Struct, frozen=True):
 class Live(msgspec.Struct, frozen=True):
     """The monitor at this moment, for the screen and the socket; nothing here is stored.
 
-    `n_unknown` counts packets of streams that no decoder knows.
+    `n_unknown` counts packets of streams that no decoder knows; `readings` are the latest of
+    every patient and signal.
     """
 
     now_s: float
@@ -53,3 +71,5 @@ class Live(msgspec.Struct, frozen=True):
     sources: tuple[SourceLive, ...]
     n_unknown: int
     notes: tuple[str, ...]
+    sensors: tuple[SensorLive, ...] = ()
+    readings: tuple[Reading, ...] = ()

@@ -20,6 +20,16 @@ from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, AnswerErr
 from edge.bedside import Bedside
 from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
+from edge.events import (
+    ASSIGN,
+    DEVICE_CLOCK,
+    EXPECT,
+    LINK,
+    Assignment,
+    DeviceClock,
+    Expectation,
+    LinkTold,
+)
 from edge.explain import name_strongest
 from edge.features import FeatureFamily
 from edge.live import Live, PatientLive
@@ -29,6 +39,7 @@ from edge.records import (
     WINDOW_S,
     Features,
     Finding,
+    LinkState,
     Outcome,
     Packet,
     Priority,
@@ -39,6 +50,7 @@ from edge.records import (
     Stamp,
     Window,
 )
+from edge.sensors import Sensors
 from edge.sources import Sources, Stream, on_grid
 from edge.summaries import Tally
 
@@ -50,9 +62,8 @@ MAX_LAG_TICKS: Final = 4 * 3600
 """Ticks that are made up for one by one; after a longer standstill time goes on from now."""
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
-ASSIGN: Final = "box:assign"
-EXPECT: Final = "box:expect"
-EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT})
+EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK})
+BATTERY: Final = "battery_pct"
 N_NOTES: Final = 20
 
 
@@ -93,21 +104,6 @@ class Start(msgspec.Struct, frozen=True):
     model_id: str = ""
 
 
-class Assignment(msgspec.Struct, frozen=True):
-    """Payload of ``box:assign``: a source was heard on a link, and whose it is from now on."""
-
-    source: str
-    patient: str
-    link: str = ""
-
-
-class Expectation(msgspec.Struct, frozen=True):
-    """Payload of ``box:expect``: a link was configured, and should bring something."""
-
-    link: str
-    patient: str
-
-
 class Scores(Protocol):
     """What turns a window's features into a score; `edge.scorer` is one."""
 
@@ -130,6 +126,8 @@ class _Patient:
         self.score = math.nan
         self.n_windows = 0
         self.model_failed = False
+        self.sources: set[str] = set()
+        """Sensors whose link somebody told of."""
         self.unheard: dict[str, float] = {}
         """Links that have brought nothing yet -> since when something is expected of them."""
 
@@ -193,6 +191,7 @@ class Pipeline:
         )
         self._alerts = self._new_engine(run_id)
         self._scorer = scorer
+        self._sensors = Sensors()
         self._patients: dict[str, _Patient] = {}
         self._queue: list[Packet] = []
         self._tick = math.ceil(start_s / TICK_S)
@@ -256,7 +255,10 @@ class Pipeline:
         )
         sources = self._sources.live(now_s)
         n_unknown, notes = self._sources.n_unknown, tuple(self._notes)
-        return Live(now_s, patients, self._alerts.standing(), sources, n_unknown, notes)
+        patient_of = {source: self._sources.patient_of(source) for source in self._sensors.linked}
+        sensors = self._sensors.live(patient_of, now_s)
+        standing, readings = self._alerts.standing(), self._sensors.latest
+        return Live(now_s, patients, standing, sources, n_unknown, notes, sensors, readings)
 
     def trace(self, patient: str, signal: str, length_s: float) -> Samples | None:
         """Return a copy of the last seconds of a signal; None where there is none."""
@@ -287,9 +289,7 @@ class Pipeline:
         stamp: Stamp | None = None
         for samples, arrived_s in found:
             if samples.fs_hz == 0.0:
-                beats = patient.bedside.take_values(samples, arrived_s, stream.source)
-                patient.tally.n_beats += len(beats)
-                self._out.extend(beats)
+                self._take_values(patient, stream, samples, arrived_s)
                 continue
             # The channels of one packet were sampled together and are placed together.
             if place is None or samples.stamp is None or samples.stamp is not stamp:
@@ -301,25 +301,67 @@ class Pipeline:
             if place.n_stale < len(samples.values):
                 patient.bedside.take_run(samples, place, stream.source)
 
+    def _take_values(
+        self, patient: _Patient, stream: Stream, samples: Samples, arrived_s: float
+    ) -> None:
+        """Take values that come one by one; a measurement of its own is also recorded."""
+        if samples.spot or samples.backfilled:
+            readings, past = self._sensors.read(samples, arrived_s, stream.source, stream.patient)
+            self._out.extend(readings)
+            if past:
+                return
+        elif samples.signal == BATTERY:
+            self._sensors.take_battery(samples, stream.source)
+        beats = patient.bedside.take_values(samples, arrived_s, stream.source)
+        patient.tally.n_beats += len(beats)
+        self._out.extend(beats)
+
     def _take_event(self, packet: Packet, tick_s: float) -> None:
         """Take what a person did or the box noticed."""
         try:
             if packet.stream == ANSWER:
                 answer = msgspec.json.decode(packet.payload, type=Answer)
                 self._give_alerts(self._alerts.answer(answer, tick_s))
-            elif packet.stream == ASSIGN:
-                told = msgspec.json.decode(packet.payload, type=Assignment)
-                self._sources.assign(told.source, told.patient)
-                self._patient(told.patient).unheard.pop(told.link, None)
-            elif packet.stream == EXPECT:
-                awaited = msgspec.json.decode(packet.payload, type=Expectation)
-                self._patient(awaited.patient).unheard[awaited.link] = tick_s
+            elif packet.stream != START:
+                self._take_told(packet, tick_s)
             elif not self._started and not self._alerts.standing():
                 start = msgspec.json.decode(packet.payload, type=Start)
                 self._alerts = self._new_engine(start.run_id)
                 self._started = True
         except (msgspec.DecodeError, AnswerError) as error:
             self._note(f"{packet.stream} from {packet.source}: {error}")
+
+    def _take_told(self, packet: Packet, tick_s: float) -> None:
+        """Take what the box noticed of a sensor."""
+        if packet.stream == ASSIGN:
+            told = msgspec.json.decode(packet.payload, type=Assignment)
+            self._sources.assign(told.source, told.patient)
+            self._awaiting(told.patient).unheard.pop(told.link, None)
+        elif packet.stream == EXPECT:
+            awaited = msgspec.json.decode(packet.payload, type=Expectation)
+            unheard = self._awaiting(awaited.patient).unheard
+            unheard.pop(awaited.link, None)
+            if not awaited.withdrawn:
+                unheard[awaited.link] = tick_s
+        elif packet.stream == LINK:
+            self._take_link(msgspec.json.decode(packet.payload, type=LinkTold), tick_s)
+        else:
+            self._sensors.take_clock(msgspec.json.decode(packet.payload, type=DeviceClock))
+
+    def _take_link(self, told: LinkTold, tick_s: float) -> None:
+        patient = self._sources.patient_of(told.source)
+        change = self._sensors.take_link(told, patient, tick_s)
+        if change is None:
+            return
+        self._out.append(change)
+        watched = self._patient(patient)
+        watched.sources.add(told.source)
+        if told.state is LinkState.REMOVED:
+            watched.sources.discard(told.source)
+            watched.bedside.forget(told.source)
+
+    def _awaiting(self, patient: str) -> _Patient:
+        return self._patient(patient or self._settings.default_patient)
 
     def _live_second(self, now_s: float) -> None:
         for stream in self._sources:
@@ -345,6 +387,9 @@ class Pipeline:
         values = _compute(self._vitals, window, patient.bedside.signals)
         if self._scorer is not None:
             values["model_failed_flag"] = float(patient.model_failed)
+        values["n_awaited"] = float(len(window.age_s))
+        if patient.sources:
+            values["n_keys_lost"] = float(self._sensors.n_keys_lost(patient.sources))
         values["unheard_s"] = now_s - min(patient.unheard.values(), default=now_s)
         patient.vitals = values
         patient.tally.add_vitals(values)

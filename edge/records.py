@@ -28,7 +28,7 @@ CONTEXT_S = 30.0
 """What a window may look back on before its own start."""
 
 UNITS = frozenset(
-    {"mv", "ms", "bpm", "brpm", "pct", "degc", "g", "au", "flag", "mmhg", "mgdl", "kg", "v", "ohm"}
+    "mv ms bpm brpm pct degc g au flag mmhg mgdl mgdlmin kg m v ohm".split()  # noqa: SIM905
 )
 """Last words a signal's name may have: its unit, in one spelling."""
 
@@ -104,9 +104,15 @@ class Samples(msgspec.Struct, frozen=True, eq=False):
     uncertainty_s : float
         Bound on the error of every time in the run.
     stamp : Stamp | None
-        The sensor's own clock, for `edge.dsp.timeline`.
+        The sensor's own clock, for `edge.dsp.timeline`. Where ``fs_hz`` is 0: the sensor's date
+        and time in ticks of a second since 2000-01-01, see `edge.events.DeviceClock`.
     times_s : TimeArray | None
         Shape (n,), only where ``fs_hz`` is 0: time of every value. None before placing.
+    spot : bool
+        A measurement of its own (a cuff, a scale), not part of a stream: it is recorded as a
+        `Reading`, and nobody waits for the next.
+    backfilled : bool
+        From the sensor's storage: it is recorded at its own time and alarms nobody now.
     """
 
     signal: str
@@ -117,6 +123,8 @@ class Samples(msgspec.Struct, frozen=True, eq=False):
     uncertainty_s: float = 0.0
     stamp: Stamp | None = None
     times_s: TimeArray | None = None
+    spot: bool = False
+    backfilled: bool = False
 
 
 def check_signal(signal: str) -> str:
@@ -155,6 +163,91 @@ class Gap(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):
     end_s: float
     n_lost: int
     reason: str
+
+
+class Security(StrEnum):
+    """How a sensor's link is protected (Bluetooth Core 5.4, volume 3, part C, 10.2).
+
+    OPEN: not encrypted, anybody can pretend to be the sensor. ENCRYPTED: just works, nobody
+    listens in, and who paired was not proved (mode 1 level 2). AUTHENTICATED: a number was
+    compared or typed (level 3). SECURE: the same with LE Secure Connections and a key of 16
+    bytes (level 4). WIRED: a cable. UNKNOWN: nothing was told.
+    """
+
+    OPEN = "open"
+    ENCRYPTED = "encrypted"
+    AUTHENTICATED = "authenticated"
+    SECURE = "secure"
+    WIRED = "wired"
+    UNKNOWN = "unknown"
+
+
+class LinkState(StrEnum):
+    """What became of the link to a sensor.
+
+    CONNECTED: it sends. LOST: it was there, and is being looked for. REFUSED: it will not have
+    us (its `LinkChange.reason` says why). KEY_LOST: one side has lost the pairing; never mended
+    without a person. REMOVED: a person has removed it.
+    """
+
+    CONNECTED = "connected"
+    LOST = "lost"
+    REFUSED = "refused"
+    KEY_LOST = "key_lost"
+    REMOVED = "removed"
+
+
+class LinkChange(msgspec.Struct, frozen=True, gc=False, tag="link", tag_field="record"):
+    """The link to a sensor came, went or was refused; says how far its samples can be trusted.
+
+    Attributes
+    ----------
+    security : Security
+        Of all that the source sends from here on.
+    name, place : str
+        What people call the sensor, and where on the body it is.
+    reason : str
+        Why, for people.
+    """
+
+    patient: str
+    source: str
+    at_s: float
+    state: LinkState
+    security: Security
+    name: str
+    place: str
+    reason: str
+
+
+class Reading(msgspec.Struct, frozen=True, gc=False, tag="reading", tag_field="record"):
+    """One measurement of its own: a cuff's, a scale's, a meter's, a spot check's.
+
+    Attributes
+    ----------
+    id : str
+        Made from source, signal and the sensor's own time (or the arrival), so that the same
+        measurement fetched twice is the same reading.
+    at_s : float | None
+        When it was taken, on the boot clock (before the boot: negative). None: the sensor's clock
+        is not known, so that only its arrival is.
+    uncertainty_s : float
+        Bound on the error of `at_s`.
+    arrived_s : float
+        When it reached the box.
+    backfilled : bool
+        It is of the past, and alarmed nobody.
+    """
+
+    id: str
+    patient: str
+    source: str
+    signal: str
+    value: float
+    at_s: float | None
+    uncertainty_s: float
+    arrived_s: float
+    backfilled: bool
 
 
 class Beat(msgspec.Struct, frozen=True, gc=False, tag="beat", tag_field="record"):
@@ -372,7 +465,7 @@ class Summary(msgspec.Struct, frozen=True, tag="summary", tag_field="record"):
     alerts: Mapping[str, int]
 
 
-Record: TypeAlias = Gap | Beat | Features | Score | Alert | Summary
+Record: TypeAlias = LinkChange | Gap | Beat | Reading | Features | Score | Alert | Summary
 """What the pipeline gives out, in the order it came to be."""
 
 

@@ -6,7 +6,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from edge.decoders import BrokenError, DecodeError, Decoder, NotMineError, one_by_one
+from edge.decoders import (
+    BrokenError,
+    DecodeBatch,
+    DecodeError,
+    Decoder,
+    NotMineError,
+    one_by_one,
+)
 from edge.dsp.timeline import Placement, StreamClock
 from edge.live import SourceLive
 from edge.records import Gap, Packet, Samples
@@ -26,15 +33,15 @@ class Stream:
         Any packet of the stream: names it.
     patient : str
         Whose it is.
-    decoders : Sequence[Decoder]
-        Those that know the stream's name, in the order in which they are tried.
+    decodes : Sequence[DecodeBatch]
+        Of the decoders that know the stream's name, in the order in which they are tried.
     """
 
-    def __init__(self, packet: Packet, patient: str, decoders: Sequence[Decoder]) -> None:
+    def __init__(self, packet: Packet, patient: str, decodes: Sequence[DecodeBatch]) -> None:
         self.source, self.stream, self.patient = packet.source, packet.stream, patient
         self.n_read = self.n_not_mine = self.n_broken = self.n_lost = 0
         self.last_error = ""
-        self._decodes = [d.open_batch() if d.open_batch else one_by_one(d.open()) for d in decoders]
+        self._decodes = decodes
         self._clocks: dict[float, StreamClock] = {}
         self._arrived_s = packet.arrived_s
         self.waiting: list[Packet] = []
@@ -135,11 +142,19 @@ class Sources:
         self._patient_of = dict(patient_of)
         self._default_patient = default_patient
         self._streams: dict[tuple[str, str], Stream] = {}
+        self._opened: dict[tuple[str, str], DecodeBatch] = {}
         self.n_unknown = 0
         """Packets of streams no decoder knows, or beyond `MAX_STREAMS`."""
 
+    def patient_of(self, source: str) -> str:
+        """Return whose a source is."""
+        return self._patient_of.get(source, self._default_patient)
+
     def assign(self, source: str, patient: str) -> None:
-        """Say whose a source is; what it sent before stays where it was."""
+        """Say whose a source is (empty: the first patient's); what it sent before stays there."""
+        patient = patient or self._default_patient
+        if source not in self._patient_of and len(self._patient_of) >= MAX_STREAMS:
+            return
         self._patient_of[source] = patient
         for stream in self._streams.values():
             if stream.source == source:
@@ -162,10 +177,18 @@ class Sources:
         if decoders is None or len(self._streams) >= MAX_STREAMS:
             self.n_unknown += 1
             return None
-        patient = self._patient_of.get(packet.source, self._default_patient)
-        stream = Stream(packet, patient, decoders)
+        decodes = [self._decode_of(packet.source, decoder) for decoder in decoders]
+        stream = Stream(packet, self.patient_of(packet.source), decodes)
         self._streams[packet.source, packet.stream] = stream
         return stream
+
+    def _decode_of(self, source: str, decoder: Decoder) -> DecodeBatch:
+        """Return what reads a source: one for all its streams, for they explain each other."""
+        key = (source, decoder.name)
+        if key not in self._opened:
+            opened = decoder.open_batch() if decoder.open_batch else one_by_one(decoder.open())
+            self._opened[key] = opened
+        return self._opened[key]
 
     def __iter__(self) -> Iterator[Stream]:
         """Iterate over the streams in the order in which they first came."""

@@ -10,6 +10,7 @@ L1; hazard H2) and the way to it may cost 2 s: up to 1 s until the next block of
 stages, up to 1 s of lag of the placed samples. clinical.md 6.3 allows 30-60 s. A thermometer
 reports when it likes, so it has its own limit of five minutes.
 
+A spot check is no signal that is waited for, and a sensor that a person removed is missed no more.
 None only where no signal was ever there.
 """
 
@@ -54,6 +55,8 @@ def step(
     if lost:
         reason = ", ".join(lost)
         return state, Finding(seen.patient, NAME, seen.end_s, True, reason, evidence)  # noqa: FBT003
+    # A person has taken every sensor away that was waited for: none is missed any more.
+    expected = expected or get("n_awaited") == 0.0
     present = False if expected else None
     reason = "every signal comes" if expected else "no signal yet"
     return state, Finding(seen.patient, NAME, seen.end_s, present, reason)

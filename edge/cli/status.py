@@ -21,7 +21,25 @@ _VITALS = {
 }
 """Vital sign -> how people call it, its unit, decimals; others are shown by their own names."""
 
-_NOT_VITAL = ("_age_s", "_frozen_s", "_flag", "_quality")
+_NOT_VITAL = ("_age_s", "_frozen_s", "_flag", "_quality", "unheard_s")
+
+_MEASURED = {
+    "nibp_sys_mmhg": ("blood pressure, systolic", "mmHg", 0),
+    "nibp_dia_mmhg": ("blood pressure, diastolic", "mmHg", 0),
+    "nibp_map_mmhg": ("blood pressure, mean", "mmHg", 0),
+    "glucose_mgdl": ("glucose", "mg/dL", 0),
+    "weight_kg": ("weight", "kg", 1),
+    **_VITALS,
+}
+"""Measurements that are taken one by one, in the same form."""
+
+_SECURITY = {
+    "open": "not protected: can be imitated",
+    "encrypted": "encrypted",
+    "authenticated": "encrypted, authenticated",
+    "secure": "encrypted, authenticated, LE Secure Connections",
+}
+"""How a link is protected, for people."""
 
 
 def command(
@@ -75,6 +93,10 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
         print_json({"record": "patient", **patient})
     for alert in live["alerts"]:
         print_json(alert)
+    for sensor in live["sensors"]:
+        print_json({"record": "sensor", **sensor})
+    for reading in live["readings"]:
+        print_json(reading)
     for source in live["sources"]:
         print_json({"record": "source", **source})
     for link in report["links"]:
@@ -108,6 +130,8 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     for patient in live["patients"]:
         out.print(table(patient["patient"], ("vital sign", "now", "age"), _vital_rows(patient)))
         out.print()
+    _print_sensors(live, out)
+    _print_readings(live, out)
     rows = [
         (
             source["source"],
@@ -157,10 +181,49 @@ def _print_alerts(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # ri
     out.print()
 
 
+def _print_sensors(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console
+    if not live["sensors"]:
+        return
+    rows = [
+        (
+            sensor["name"] or sensor["source"],
+            sensor["place"],
+            sensor["patient"],
+            Text(
+                sensor["state"].replace("_", " "),
+                style="green" if sensor["state"] == "connected" else "yellow",
+            ),
+            span_text(sensor["since_s"]),
+            _SECURITY.get(sensor["security"], sensor["security"]),
+            "-" if sensor["battery_pct"] is None else f"{sensor['battery_pct']:.0f} %",
+            sensor["reason"],
+        )
+        for sensor in live["sensors"]
+    ]
+    heads = ("sensor", "place", "patient", "link", "for", "protection", "battery", "reason")
+    out.print(table("Sensors", heads, rows))
+    out.print()
+
+
+def _print_readings(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console
+    if not live["readings"]:
+        return
+    rows = []
+    for reading in live["readings"]:
+        label, unit, decimals = _MEASURED.get(reading["signal"], (reading["signal"], "", 1))
+        ago = None if reading["at_s"] is None else live["now_s"] - reading["at_s"]
+        when = "time unknown" if ago is None else f"{span_text(ago)} ago"
+        shown = f"{reading['value']:.{decimals}f} {unit}".rstrip()
+        rows.append((reading["patient"], label, shown, when))
+    out.print(table("Measurements", ("patient", "what", "value", "taken"), rows))
+    out.print()
+
+
 def _vital_rows(patient: dict[str, Any]) -> list[tuple[str, str, str]]:
     vitals = patient["vitals"]
     names = [name for name in _VITALS if name in vitals]
     names += [n for n in vitals if n not in _VITALS and not n.endswith(_NOT_VITAL)]
+    names = [name for name in names if not name.startswith("n_")]
     rows = []
     for name in names:
         label, unit, decimals = _VITALS.get(name, (name, "", 2))

@@ -123,6 +123,13 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
         Path,
         Meta(description="Local control socket. Default: control.sock in data_dir."),
     ]
+    bluetooth: Annotated[
+        bool,
+        Meta(
+            description="Read the sensors that were paired (`homeward pair`), also where no "
+            "[[sources]] names the reader ble."
+        ),
+    ] = True
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):

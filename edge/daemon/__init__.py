@@ -22,6 +22,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from edge.assemble import every_profile
 from edge.clock import BootClock, WallLog
 from edge.control.server import ControlServer
 from edge.daemon.answers import Answers
@@ -58,11 +59,14 @@ class Places(msgspec.Struct, frozen=True):
         The records; the control socket.
     packet_log : Path | None
         Every packet that enters, for looking back; None: none is kept.
+    data_dir : Path | None
+        Where the list of paired sensors lies.
     """
 
     database: Path
     socket: Path
     packet_log: Path | None = None
+    data_dir: Path | None = None
 
 
 def log_line(alert: Alert) -> None:
@@ -121,7 +125,7 @@ class Daemon:
         self._watchdog_s = watchdog_period_s()
         self._watchdog_due_s = -math.inf
         self._stop = asyncio.Event()
-        self._intake = Intake(list(links), clock.now_s)
+        self._intake = Intake(list(links), clock.now_s, places.data_dir, every_profile())
         log = PacketLogWriter(places.packet_log) if places.packet_log is not None else None
         self._recorder = Recorder(
             places.database, run, clock.now_s, log, str(places.packet_log or "")

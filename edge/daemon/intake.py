@@ -6,12 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 
 import msgspec
 import structlog
 
-from edge.pipeline import ASSIGN, EXPECT, Assignment, Expectation
-from edge.readers import Reader, ReadError
+from edge.events import ASSIGN, BOX, EXPECT, Assignment, Expectation, tell
+from edge.gatt import Profile
+from edge.readers import Reader, ReadError, Rim
 from edge.records import Packet
 
 MAX_PACKETS = 20_000
@@ -88,11 +90,22 @@ class Intake:
         What to read.
     now_s : Callable
         The boot clock.
+    data_dir : Path | None
+        Where readers find the sensors that were paired.
+    profiles : tuple[Profile, ...]
+        What readers of Bluetooth devices know of them.
     """
 
-    def __init__(self, links: list[Link], now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        links: list[Link],
+        now_s: Callable[[], float],
+        data_dir: Path | None = None,
+        profiles: tuple[Profile, ...] = (),
+    ) -> None:
         self.links = links
         self._now_s = now_s
+        self._data_dir, self._profiles = data_dir, profiles
         self._queue: deque[Packet] = deque()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -146,10 +159,14 @@ class Intake:
             taken.append(self._queue.popleft())
         return taken
 
-    async def _keep_reading(self, link: Link) -> None:
+    def _rim(self, link: Link) -> Rim:
+        """Return what a link's reader is handed."""
         assigned: set[str] = set()
 
         def deliver(packet: Packet) -> None:
+            if packet.source == BOX:
+                self.put(packet)
+                return
             link.n_packets += 1
             if link.patient and packet.source not in assigned:
                 assigned.add(packet.source)
@@ -159,12 +176,16 @@ class Intake:
                 return
             self._queue.append(packet)
 
+        return Rim(deliver, self._now_s, self._data_dir, self._profiles)
+
+    async def _keep_reading(self, link: Link) -> None:
+        rim = self._rim(link)
         retry_s = RETRY_FIRST_S
         while True:
             began_s = self._now_s()
             link.state = LinkState.RUNNING
             try:
-                await link.reader.run(link.settings, deliver, self._now_s)
+                await link.reader.run(link.settings, rim)
             except (ReadError, OSError) as error:
                 _note_failure(link, str(error))
             except Exception as error:  # noqa: BLE001  # one reader's fault must not end the others
@@ -182,8 +203,7 @@ class Intake:
 
 def expectation(link: Link, now_s: float) -> Packet:
     """Return the packet that says that a link should bring something."""
-    payload = msgspec.json.encode(Expectation(link.name, link.patient))
-    return Packet("box", EXPECT, now_s, payload)
+    return tell(EXPECT, Expectation(link.name, link.patient), now_s)
 
 
 def assignment(packet: Packet, link: Link) -> Packet:
@@ -191,8 +211,8 @@ def assignment(packet: Packet, link: Link) -> Packet:
 
     It goes before the first one of that sender, so that a log of packets knows it too.
     """
-    payload = msgspec.json.encode(Assignment(packet.source, link.patient, link.name))
-    return Packet("box", ASSIGN, packet.arrived_s, payload)
+    told = Assignment(packet.source, link.patient, link.name)
+    return tell(ASSIGN, told, packet.arrived_s)
 
 
 def _note_failure(link: Link, text: str, *, trace: bool = False) -> None:

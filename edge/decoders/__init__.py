@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from edge.gatt import Profile
 from edge.records import Packet, Samples
 
 Decode: TypeAlias = Callable[[Packet], tuple[Samples, ...]]
@@ -54,17 +55,21 @@ class Decoder(msgspec.Struct, frozen=True):
     name : str
         The file's name; also names its folder under ``tests/captures``.
     streams : tuple[str, ...]
-        The streams it understands; see `edge.records.Packet.stream`.
+        The streams it understands; see `edge.records.Packet.stream`. Two decoders may know the
+        same one: the next is asked where the first says *not mine*.
     signals : tuple[str, ...]
         The signals it can give; one ending in ``*`` stands for whatever the device describes.
     open : Callable[[], Decode]
-        Makes the function that turns packets of one source into samples. That function raises
+        Makes the function that turns the packets of one source, of all its streams, into samples.
+        That function raises
         only `DecodeError`, whatever the bytes, and returns ``()`` for a packet that is fine but
         holds no samples.
     open_batch : Callable[[], DecodeBatch] | None
         For devices that send many small packets: makes a function that reads all packets of one
         source and one second, and joins the samples that follow one another. Values and errors
         are those of `open`, packet by packet; the contract suite holds the two together.
+    profiles : tuple[Profile, ...]
+        What a Bluetooth device must be asked for before it sends these streams.
     """
 
     name: str
@@ -72,6 +77,7 @@ class Decoder(msgspec.Struct, frozen=True):
     signals: tuple[str, ...]
     open: Callable[[], Decode]
     open_batch: Callable[[], DecodeBatch] | None = None
+    profiles: tuple[Profile, ...] = ()
 
 
 def one_by_one(decode: Decode) -> DecodeBatch:

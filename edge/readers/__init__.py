@@ -7,10 +7,12 @@ on the boot clock and hands it over at once; it never waits for the monitor.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 
+from edge.gatt import Profile
 from edge.records import Packet
 
 Deliver: TypeAlias = Callable[[Packet], None]
@@ -19,6 +21,27 @@ NowS: TypeAlias = Callable[[], float]
 
 class ReadError(RuntimeError):
     """A source cannot be read; the text says what happened, to what, and what to do."""
+
+
+class Rim(msgspec.Struct, frozen=True):
+    """What a reader is handed.
+
+    Attributes
+    ----------
+    deliver : Callable
+        Takes a packet, at once. A packet of `edge.events` says what became of a link.
+    now_s : Callable
+        The boot clock.
+    data_dir : Path | None
+        Where the box keeps things, such as the devices that were paired.
+    profiles : tuple[Profile, ...]
+        Every Bluetooth profile a decoder understands.
+    """
+
+    deliver: Deliver
+    now_s: NowS
+    data_dir: Path | None = None
+    profiles: tuple[Profile, ...] = ()
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -31,10 +54,10 @@ class Reader(msgspec.Struct, frozen=True):
     settings : type[msgspec.Struct]
         Frozen struct of the options its ``[[sources]]`` table may hold, with defaults.
     run : Callable
-        ``await run(settings, deliver, now_s)`` delivers packets until cancelled or until the
-        source has no more. Raises `ReadError` when the source cannot be read at all.
+        ``await run(settings, rim)`` delivers packets until cancelled or until the source has no
+        more. Raises `ReadError` when the source cannot be read at all.
     """
 
     name: str
     settings: type[msgspec.Struct]
-    run: Callable[[Any, Deliver, NowS], Awaitable[None]]
+    run: Callable[[Any, Rim], Awaitable[None]]

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from edge import frame, packetlog
-from edge.readers import Deliver, NowS, Reader, ReadError
+from edge.readers import Reader, ReadError, Rim
 from edge.readers._csv import open_csv
 from edge.readers._edf import open_edf
 from edge.readers._recording import Group, Recording, ascii_name, fit_rate
@@ -301,7 +301,7 @@ class _Shift:
         return frame.pack(found.kind, found.sequence, clock_us, found.body)
 
 
-async def _run(settings: ReplaySettings, deliver: Deliver, now_s: NowS) -> None:
+async def _run(settings: ReplaySettings, rim: Rim) -> None:
     """Deliver the recording as if it began now, paced by ``settings.speed``."""
     found = await asyncio.to_thread(packets, settings)
     loop = asyncio.get_running_loop()
@@ -309,14 +309,14 @@ async def _run(settings: ReplaySettings, deliver: Deliver, now_s: NowS) -> None:
     first_s = begun_s = 0.0
     for packet in found:
         if shift is None:
-            shift = _Shift(now_s() - packet.arrived_s)
+            shift = _Shift(rim.now_s() - packet.arrived_s)
             first_s, begun_s = packet.arrived_s, loop.time()
         wait_s = 0.0
         if settings.speed:
             wait_s = begun_s + (packet.arrived_s - first_s) / settings.speed - loop.time()
         # Also without a wait the loop gets its turn: whoever takes the packets must keep up.
         await asyncio.sleep(max(wait_s, 0.0))
-        deliver(shift(packet))
+        rim.deliver(shift(packet))
 
 
 READER = Reader(name="replay", settings=ReplaySettings, run=_run)

@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 
 from edge import frame
-from edge.readers import Deliver, NowS, Reader, ReadError
+from edge.readers import NowS, Reader, ReadError, Rim
 from edge.readers import _scenario as told
 from edge.readers._boards_model import BOARDS, run_board
 from edge.readers._body_model import Body
@@ -157,18 +157,19 @@ def truth(settings: Settings) -> Truth:
     )
 
 
-async def run(settings: Settings, deliver: Deliver, now_s: NowS) -> None:
-    """Deliver the packets when they are due by `now_s`, until the scenario ends.
+async def run(settings: Settings, rim: Rim) -> None:
+    """Deliver the packets when they are due by the rim's clock, until the scenario ends.
 
     Raises
     ------
     ReadError
         The scenario cannot be read, or no device was chosen.
     """
+    now_s = rim.now_s
     start_s = now_s()
     for packet in packets(settings):
         await _until(start_s + packet.arrived_s, now_s, settings.speed)
-        deliver(msgspec.structs.replace(packet, arrived_s=now_s()))
+        rim.deliver(msgspec.structs.replace(packet, arrived_s=now_s()))
 
 
 async def _until(due_s: float, now_s: NowS, speed: float) -> None:

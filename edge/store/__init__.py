@@ -29,11 +29,15 @@ from edge.store.records import (
     Row,
     Run,
     StoredAlert,
+    StoredLink,
+    StoredReading,
     StoredSummary,
     Waiting,
     alert_row,
     clock_row,
     gap_row,
+    link_row,
+    reading_row,
     score_row,
     summary_row,
 )
@@ -48,6 +52,8 @@ __all__ = [
     "StoreDamagedError",
     "StoreError",
     "StoredAlert",
+    "StoredLink",
+    "StoredReading",
     "StoredSummary",
     "Waiting",
 ]
@@ -161,6 +167,8 @@ class Store(History):
                 self._insert("gaps", [gap_row(gap, self._run_n) for gap in batch.gaps])
                 scores = [score_row(score, self.run, self._run_n) for score in batch.scores]
                 self._insert("scores", scores)
+                self._insert("links", [link_row(link, self._run_n) for link in batch.links])
+                self._insert_readings(batch)
                 self._insert_alerts(batch)
                 self._insert_summaries(batch)
         except sqlite3.Error as error:
@@ -218,6 +226,12 @@ class Store(History):
         rows = [summary_row(s, self._run_n, first + i) for i, s in enumerate(batch.summaries)]
         self._insert("summaries", rows)
         self._insert("outbox", [{"uuid": str(uuid4()), "summary": row["n"]} for row in rows])
+
+    def _insert_readings(self, batch: Batch) -> None:
+        # OR IGNORE: a meter that is asked again after a restart gives the same records again.
+        rows = [reading_row(reading, self._run_n) for reading in batch.readings]
+        if rows:
+            self._database.table("readings").insert_all(rows, ignore=True)
 
     def _insert(self, table: str, rows: list[Row]) -> None:
         if rows:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from edge.clock import WallEntry
-from edge.records import Alert, Gap, Outcome, Score, Summary
+from edge.records import Alert, Gap, LinkChange, Outcome, Reading, Score, Summary
 
 _R = TypeVar("_R")
 
@@ -27,6 +27,9 @@ MAX_GAPS = 10_000
 MAX_SCORES = 9_000
 """About a day of one patient's windows."""
 MAX_CLOCK = 1_000
+MAX_READINGS = 20_000
+"""More than any meter keeps."""
+MAX_LINKS = 5_000
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -37,6 +40,8 @@ class Batch(msgspec.Struct, frozen=True):
     gaps: tuple[Gap, ...] = ()
     scores: tuple[Score, ...] = ()
     clock: tuple[WallEntry, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    links: tuple[LinkChange, ...] = ()
 
     def __bool__(self) -> bool:
         return self.n_records > 0
@@ -44,8 +49,7 @@ class Batch(msgspec.Struct, frozen=True):
     @property
     def n_records(self) -> int:
         """Records in the batch."""
-        n_parts = len(self.summaries) + len(self.gaps) + len(self.scores) + len(self.clock)
-        return len(self.alerts) + n_parts
+        return sum(len(getattr(self, part)) for part in self.__struct_fields__)
 
 
 class Backlog:
@@ -58,12 +62,24 @@ class Backlog:
         self._gaps: deque[Gap] = deque(maxlen=MAX_GAPS)
         self._scores: deque[Score] = deque(maxlen=MAX_SCORES)
         self._clock: deque[WallEntry] = deque(maxlen=MAX_CLOCK)
+        self._readings: deque[Reading] = deque(maxlen=MAX_READINGS)
+        self._links: deque[LinkChange] = deque(maxlen=MAX_LINKS)
         self._oldest_s: float | None = None
         self.n_dropped = 0
 
     def __len__(self) -> int:
-        n_parts = len(self._summaries) + len(self._gaps) + len(self._scores) + len(self._clock)
-        return len(self._alerts) + n_parts
+        return len(self._alerts) + sum(len(queue) for queue in self._bounded())
+
+    def _bounded(self) -> tuple[deque[Any], ...]:
+        """Return the queues whose oldest gives way, in the order of `Batch`."""
+        return (
+            self._summaries,
+            self._gaps,
+            self._scores,
+            self._clock,
+            self._readings,
+            self._links,
+        )
 
     def add(self, outcome: Outcome, now_s: float) -> None:
         """Put an outcome's records in line; beats and features are not stored (see migrations)."""
@@ -80,6 +96,10 @@ class Backlog:
                         self._append(self._gaps, record)
                     case Score():
                         self._append(self._scores, record)
+                    case Reading():
+                        self._append(self._readings, record)
+                    case LinkChange():
+                        self._append(self._links, record)
                     case _:
                         continue
                 self._begin(now_s)
@@ -101,16 +121,10 @@ class Backlog:
         with self._lock:
             batch = Batch(
                 tuple(self._alerts),
-                tuple(self._summaries),
-                tuple(self._gaps),
-                tuple(self._scores),
-                tuple(self._clock),
+                *(tuple(queue) for queue in self._bounded()),
             )
-            self._alerts.clear()
-            self._summaries.clear()
-            self._gaps.clear()
-            self._scores.clear()
-            self._clock.clear()
+            for queue in (self._alerts, *self._bounded()):
+                queue.clear()
             self._oldest_s = None
             return batch
 
@@ -122,6 +136,8 @@ class Backlog:
             self._put_back(self._gaps, batch.gaps)
             self._put_back(self._scores, batch.scores)
             self._put_back(self._clock, batch.clock)
+            self._put_back(self._readings, batch.readings)
+            self._put_back(self._links, batch.links)
             if batch:
                 # Overdue at once: whoever writes decides how soon to try again.
                 self._oldest_s = now_s - BATCH_S

@@ -63,10 +63,11 @@ class StoreDamagedError(StoreError):
     """The file is not a sound database any more; opening it again moves it aside."""
 
 
-def store_error(error: sqlite3.Error, action: str, path: Path) -> StoreError:
+def store_error(error: sqlite3.Error | UnicodeDecodeError, action: str, path: Path) -> StoreError:
     """Return what SQLite said as an error for people, damage told apart from trouble."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGE_CODES:
+    # A schema broken in its names gives an error text that is no text, and Python trips over it.
+    if code in _DAMAGE_CODES or isinstance(error, UnicodeDecodeError):
         return StoreDamagedError(
             f"{path} is damaged ({error}): opening it again moves it aside and begins a new one"
         )
@@ -112,7 +113,7 @@ def connect(path: Path, *, read_only: bool = False) -> Database:
         connection.execute("PRAGMA foreign_keys=ON")
         _check_pragmas(connection, path)
         return Database(connection, execute_plugins=False)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise store_error(error, "open", path) from error
     except StoreError:
@@ -140,7 +141,7 @@ def quick_check(database: Database, path: Path) -> None:
     """
     try:
         verdict = [str(row[0]) for row in database.execute("PRAGMA quick_check(3)")]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise store_error(error, "read", path) from error
     if verdict != ["ok"]:
         raise StoreDamagedError(f"{path} is damaged: {'; '.join(verdict)}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import msgspec
 
 from edge.clock import WallEntry
 from edge.store.database import Database, StoreError, connect, store_error
@@ -16,12 +18,18 @@ from edge.store.records import (
     Row,
     Run,
     StoredAlert,
+    StoredLink,
+    StoredReading,
     StoredSummary,
     Waiting,
     alert_from,
     clock_from,
+    link_from,
+    reading_from,
     summary_from,
 )
+
+_R = TypeVar("_R")
 
 MAX_ROWS = 10_000
 """The most rows one question is answered with."""
@@ -41,6 +49,8 @@ class History:
     def __init__(self, database: Database, path: Path) -> None:
         self._database = database
         self.path = path
+        self.n_unreadable = 0
+        """Rows left out of answers because what is in them makes no sense: bits have flipped."""
 
     @classmethod
     def open(cls, path: Path) -> History:
@@ -95,7 +105,7 @@ class History:
             " ORDER BY alerts.n DESC LIMIT ?",
             (limit,),
         )
-        return [alert_from(row) for row in reversed(rows)]
+        return self._read(rows, alert_from)
 
     def summaries(self, limit: int = MAX_ROWS) -> list[StoredSummary]:
         """Return the latest summaries."""
@@ -104,7 +114,25 @@ class History:
             " JOIN runs ON runs.n = run ORDER BY summaries.n DESC LIMIT ?",
             (limit,),
         )
-        return [summary_from(row) for row in reversed(rows)]
+        return self._read(rows, summary_from)
+
+    def readings(self, limit: int = MAX_ROWS) -> list[StoredReading]:
+        """Return the latest measurements of their own, in the order in which they arrived."""
+        rows = self._rows(
+            "SELECT readings.*, runs.run_id, runs.boot_id FROM readings JOIN runs ON runs.n = run"
+            " ORDER BY readings.n DESC LIMIT ?",
+            (limit,),
+        )
+        return self._read(rows, reading_from)
+
+    def links(self, limit: int = MAX_ROWS) -> list[StoredLink]:
+        """Return the latest changes of sensors' links."""
+        rows = self._rows(
+            "SELECT links.*, runs.run_id, runs.boot_id FROM links JOIN runs ON runs.n = run"
+            " ORDER BY links.n DESC LIMIT ?",
+            (limit,),
+        )
+        return self._read(rows, link_from)
 
     def clock_log(self) -> list[WallEntry]:
         """Return what the clocks showed in every boot, for `edge.clock.WallLog`."""
@@ -113,11 +141,11 @@ class History:
             " ORDER BY clock_log.n DESC LIMIT ?",
             (MAX_ROWS,),
         )
-        return [clock_from(row) for row in reversed(rows)]
+        return self._read(rows, clock_from)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each table holds."""
-        tables = ("runs", "alerts", "summaries", "gaps", "scores")
+        tables = ("runs", "alerts", "summaries", "gaps", "scores", "readings", "links")
         with self._asking():
             return {table: self._database.table(table).count for table in tables}
 
@@ -148,6 +176,16 @@ class History:
             (row["summary"],),
         )
         return Waiting(row["uuid"], summary_from(found))
+
+    def _read(self, newest_first: list[Row], record_from: Callable[[Row], _R]) -> list[_R]:
+        """Return the records of rows, oldest first; one that makes no sense is left out."""
+        found = []
+        for row in reversed(newest_first):
+            try:
+                found.append(record_from(row))
+            except (ValueError, TypeError, msgspec.DecodeError):
+                self.n_unreadable += 1
+        return found
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         with self._asking():

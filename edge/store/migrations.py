@@ -1,7 +1,8 @@
 """The schema, step by numbered step; a step that was released is never edited, only followed.
 
-What is kept row by row: every state of every alert, summaries, gaps, scores, and the clock log
-that turns boot time into UTC. Beats and features are not: at one row a beat they would be nine
+What is kept row by row: every state of every alert, summaries, gaps, scores, single measurements
+(a cuff's, a scale's), what became of the sensors' links, and the clock log that turns boot time
+into UTC. Beats and features are not: at one row a beat they would be nine
 tenths of all writes, and both come out of the packets again, bit for bit.
 """
 
@@ -101,7 +102,37 @@ _OUTBOX = (
 )
 
 
-STEPS = ("001_records", "002_outbox")
+_SENSORS = (
+    # at_s: NULL where only the arrival is known; uncertainty_s: NULL where it has no bound.
+    """CREATE TABLE readings (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        id TEXT NOT NULL UNIQUE,
+        patient TEXT NOT NULL,
+        source TEXT NOT NULL,
+        signal TEXT NOT NULL,
+        value REAL NOT NULL,
+        at_s REAL,
+        uncertainty_s REAL,
+        arrived_s REAL NOT NULL,
+        backfilled INTEGER NOT NULL CHECK (backfilled IN (0, 1))
+    ) STRICT""",
+    """CREATE TABLE links (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        patient TEXT NOT NULL,
+        source TEXT NOT NULL,
+        at_s REAL NOT NULL,
+        state TEXT NOT NULL,
+        security TEXT NOT NULL,
+        name TEXT NOT NULL,
+        place TEXT NOT NULL,
+        reason TEXT NOT NULL
+    ) STRICT""",
+)
+
+
+STEPS = ("001_records", "002_outbox", "003_sensors")
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 
 
@@ -121,6 +152,12 @@ def _outbox(database: Database) -> None:
             {"uuid": str(uuid4()), column: row["n"]}
             for row in list(database.table(table).rows_where(select="n", order_by="n"))
         )
+
+
+@MIGRATIONS(name=STEPS[2])
+def _sensors(database: Database) -> None:
+    for statement in _SENSORS:
+        database.execute(statement)
 
 
 def migrate(database: Database, path: Path) -> None:

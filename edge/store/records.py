@@ -9,7 +9,20 @@ from typing import Any, TypeAlias
 import msgspec
 
 from edge.clock import WallEntry
-from edge.records import Alert, AlertState, Gap, Kind, Priority, Score, Summary, encode_record
+from edge.records import (
+    Alert,
+    AlertState,
+    Gap,
+    Kind,
+    LinkChange,
+    LinkState,
+    Priority,
+    Reading,
+    Score,
+    Security,
+    Summary,
+    encode_record,
+)
 
 Row: TypeAlias = dict[str, Any]
 
@@ -68,6 +81,24 @@ class StoredSummary(msgspec.Struct, frozen=True, tag="summary", tag_field="recor
     run_id: str
     boot_id: str
     summary: Summary
+
+
+class StoredReading(msgspec.Struct, frozen=True, tag="reading", tag_field="record"):
+    """A measurement of its own, as it was stored; fields as in `StoredAlert`."""
+
+    n: int
+    run_id: str
+    boot_id: str
+    reading: Reading
+
+
+class StoredLink(msgspec.Struct, frozen=True, tag="link", tag_field="record"):
+    """A change of a sensor's link, as it was stored; fields as in `StoredAlert`."""
+
+    n: int
+    run_id: str
+    boot_id: str
+    link: LinkChange
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -147,6 +178,70 @@ def gap_row(gap: Gap, run: int) -> Row:
         "n_lost": gap.n_lost,
         "reason": gap.reason,
     }
+
+
+def link_row(link: LinkChange, run: int) -> Row:
+    """Return the row of a change of a sensor's link."""
+    return {
+        "run": run,
+        "patient": link.patient,
+        "source": link.source,
+        "at_s": link.at_s,
+        "state": link.state.value,
+        "security": link.security.value,
+        "name": link.name,
+        "place": link.place,
+        "reason": link.reason,
+    }
+
+
+def reading_row(reading: Reading, run: int) -> Row:
+    """Return the row of a measurement of its own."""
+    bounded = math.isfinite(reading.uncertainty_s)
+    return {
+        "run": run,
+        "id": reading.id,
+        "patient": reading.patient,
+        "source": reading.source,
+        "signal": reading.signal,
+        "value": reading.value,
+        "at_s": reading.at_s,
+        "uncertainty_s": reading.uncertainty_s if bounded else None,
+        "arrived_s": reading.arrived_s,
+        "backfilled": int(reading.backfilled),
+    }
+
+
+def reading_from(row: Row) -> StoredReading:
+    """Return the measurement in a row of ``readings`` joined with its run."""
+    bound_s = row["uncertainty_s"]
+    reading = Reading(
+        row["id"],
+        row["patient"],
+        row["source"],
+        row["signal"],
+        row["value"],
+        row["at_s"],
+        math.inf if bound_s is None else bound_s,
+        row["arrived_s"],
+        bool(row["backfilled"]),
+    )
+    return StoredReading(row["n"], row["run_id"], row["boot_id"], reading)
+
+
+def link_from(row: Row) -> StoredLink:
+    """Return the change in a row of ``links`` joined with its run."""
+    link = LinkChange(
+        row["patient"],
+        row["source"],
+        row["at_s"],
+        LinkState(row["state"]),
+        Security(row["security"]),
+        row["name"],
+        row["place"],
+        row["reason"],
+    )
+    return StoredLink(row["n"], row["run_id"], row["boot_id"], link)
 
 
 def score_row(score: Score, run: Run, run_n: int) -> Row:

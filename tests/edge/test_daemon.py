@@ -25,7 +25,7 @@ from edge.daemon.recorder import Recorder
 from edge.decoders import Decoder
 from edge.packetlog import PacketLogWriter, read
 from edge.pipeline import START, Pipeline, PipelineSettings
-from edge.readers import Deliver, NowS, Reader, ReadError
+from edge.readers import Reader, ReadError, Rim
 from edge.records import Alert, Outcome, Packet, Samples
 from edge.store import History, Run
 from tests.edge.store.test_store import alert, summary
@@ -38,7 +38,7 @@ class NoSettings(msgspec.Struct, frozen=True):
     pass
 
 
-def link(run: Callable[[Any, Deliver, NowS], Awaitable[None]], name: str = "test") -> Link:
+def link(run: Callable[[Any, Rim], Awaitable[None]], name: str = "test") -> Link:
     return Link(name, Reader("test", NoSettings, run), NoSettings())
 
 
@@ -64,10 +64,10 @@ def test_a_source_that_fails_is_tried_again_and_shown(
     monkeypatch.setattr(intake_module, "RETRY_FIRST_S", 0.01)
     n_calls = 0
 
-    async def run(_: Any, deliver: Deliver, __: NowS) -> None:
+    async def run(_: Any, rim: Rim) -> None:
         nonlocal n_calls
         n_calls += 1
-        deliver(packet(n_calls))
+        rim.deliver(packet(n_calls))
         if n_calls < 3:
             raise fault
 
@@ -111,9 +111,9 @@ def test_one_source_that_fails_leaves_the_others_alone() -> None:
     async def fail(*_: Any) -> None:
         raise ReadError("broken")
 
-    async def go_on(_: Any, deliver: Deliver, __: NowS) -> None:
+    async def go_on(_: Any, rim: Rim) -> None:
         while True:
-            deliver(packet())
+            rim.deliver(packet())
             await asyncio.sleep(0.001)
 
     async def live() -> Intake:
@@ -132,9 +132,9 @@ def test_one_source_that_fails_leaves_the_others_alone() -> None:
 
 
 def test_packets_over_the_bound_are_dropped_and_counted_but_a_persons_never() -> None:
-    async def flood(_: Any, deliver: Deliver, __: NowS) -> None:
+    async def flood(_: Any, rim: Rim) -> None:
         for number in range(MAX_PACKETS + 7):
-            deliver(packet(number))
+            rim.deliver(packet(number))
 
     async def live() -> Intake:
         intake = Intake([link(flood)], CLOCK.now_s)
@@ -311,8 +311,8 @@ def daemon(
     decoder = Decoder("test", ("test",), (), lambda: decode)
     pipeline = Pipeline(PipelineSettings(), [decoder], [], [], None, "run-1", CLOCK.now_s())
 
-    async def run(_: Any, deliver: Deliver, __: NowS) -> None:
-        deliver(packet())
+    async def run(_: Any, rim: Rim) -> None:
+        rim.deliver(packet())
         await asyncio.Event().wait()
 
     places = Places(tmp_path / "homeward.db", tmp_path / "control.sock", tmp_path / "all.hwl")

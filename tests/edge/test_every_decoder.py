@@ -1,7 +1,9 @@
 """What every decoder promises, checked on whatever `discover` finds.
 
 A new file is tested by existing, and brings captures: ``tests/captures/<name>/*.json`` with
-``stream``, ``payload_hex`` and, for each payload, the ``expected`` runs of values (null is NaN).
+``stream``, ``payload_hex`` and, for each payload, the ``expected`` runs of values (null is NaN), or
+``{"not_mine": true}`` or ``{"broken": true}`` where it must be refused. A capture over several
+streams names the stream of each payload in ``streams``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge import decoders
-from edge.decoders import Batch, DecodeError, Decoder, one_by_one
+from edge.decoders import (
+    Batch,
+    BrokenError,
+    Decode,
+    DecodeError,
+    Decoder,
+    NotMineError,
+    one_by_one,
+)
 from edge.discover import discover, plugin_names
 from edge.records import Packet, Samples, check_signal
 
@@ -37,15 +47,45 @@ hunt = settings(
 )
 
 
+class Run(msgspec.Struct, forbid_unknown_fields=True):
+    signal: str
+    lead: str
+    fs_hz: float
+    values: list[float | None]
+    spot: bool = False
+    backfilled: bool = False
+    stamp: tuple[int, float] | None = None
+
+
+class Refused(msgspec.Struct, forbid_unknown_fields=True):
+    not_mine: bool = False
+    broken: bool = False
+
+    @property
+    def error(self) -> type[DecodeError]:
+        assert self.not_mine != self.broken
+        return NotMineError if self.not_mine else BrokenError
+
+
 class Capture(msgspec.Struct, forbid_unknown_fields=True):
     about: str
     stream: str
     payload_hex: list[str]
-    expected: list[list[dict]]
+    expected: list[list[Run] | Refused]
+    streams: list[str] = []
 
     @property
     def payloads(self) -> list[bytes]:
         return [bytes.fromhex(text) for text in self.payload_hex]
+
+    def packets(self, payloads: list[bytes], first_s: float = 0.0) -> list[Packet]:
+        """Return payloads as packets of one device, one a second."""
+        streams = self.streams or [self.stream] * len(self.payload_hex)
+        count = len(streams)
+        return [
+            Packet("test", streams[i % count], first_s + i, payload)
+            for i, payload in enumerate(payloads)
+        ]
 
 
 def captures_of(decoder: Decoder) -> dict[str, Capture]:
@@ -65,7 +105,8 @@ ALL_CAPTURES = [
 @every_decoder
 def test_its_name_is_its_file_and_it_brings_captures_of_every_stream(decoder):
     assert decoder.name in plugin_names(decoders)
-    captured = {capture.stream for capture in captures_of(decoder).values()}
+    captures = captures_of(decoder).values()
+    captured = {stream for capture in captures for stream in (capture.stream, *capture.streams)}
     assert captured == set(decoder.streams)
 
 
@@ -78,19 +119,45 @@ def test_no_two_decoders_claim_the_same_stream():
     assert len(streams) == len(set(streams))
 
 
+def test_no_two_profiles_have_the_same_name_and_a_quirk_has_streams_of_its_own():
+    profiles = [profile for decoder in FOUND for profile in decoder.profiles]
+    names = [profile.name for profile in profiles]
+    assert len(names) == len(set(names))
+    for profile in profiles:
+        assert bool(profile.quirk) == bool(profile.prefix)
+        assert profile.listen
+        assert profile.service == profile.service.lower()
+
+
+@every_decoder
+def test_what_its_profiles_bring_is_what_it_reads(decoder):
+    for profile in decoder.profiles:
+        assert set(profile.streams) <= set(decoder.streams)
+
+
 @pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
 def test_it_reads_its_captures_to_the_values_written_beside_them(decoder, capture):
     decode = decoder.open()
     assert len(capture.payloads) == len(capture.expected) > 0
-    for at, (payload, expected) in enumerate(zip(capture.payloads, capture.expected, strict=True)):
-        found = decode(Packet("test", capture.stream, 12.5 + at, payload))
+    for packet, expected in zip(
+        capture.packets(capture.payloads, 12.5), capture.expected, strict=True
+    ):
+        if isinstance(expected, Refused):
+            with pytest.raises(expected.error):
+                decode(packet)
+            continue
+        found = decode(packet)
         assert [(s.signal, s.lead, s.fs_hz) for s in found] == [
-            (run["signal"], run["lead"], run["fs_hz"]) for run in expected
+            (run.signal, run.lead, run.fs_hz) for run in expected
         ]
         for samples, run in zip(found, expected, strict=True):
-            wanted = np.array([np.nan if v is None else v for v in run["values"]], np.float32)
-            np.testing.assert_allclose(samples.values, wanted, rtol=1e-6, err_msg=run["signal"])
-            assert samples.start_s == 12.5 + at
+            wanted = np.array([np.nan if v is None else v for v in run.values], np.float32)
+            np.testing.assert_allclose(samples.values, wanted, rtol=1e-6, err_msg=run.signal)
+            assert samples.start_s == packet.arrived_s
+            assert (samples.spot, samples.backfilled) == (run.spot, run.backfilled)
+            if run.stamp is not None:
+                assert samples.stamp is not None
+                assert (samples.stamp.ticks, samples.stamp.tick_s) == run.stamp
         check(decoder, found)
 
 
@@ -99,7 +166,7 @@ def test_it_reads_its_captures_to_the_values_written_beside_them(decoder, captur
 @hunt
 def test_it_survives_any_bytes(decoder, payload):
     for stream in decoder.streams:
-        survive(decoder, stream, [payload])
+        survive(decoder, [Packet("test", stream, 1.0, payload)])
 
 
 @pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
@@ -109,26 +176,33 @@ def test_it_survives_its_own_captures_damaged(decoder, capture, data):
     payloads = capture.payloads
     which = data.draw(st.integers(0, len(payloads) - 1))
     payloads[which] = damaged(payloads[which], data)
-    survive(decoder, capture.stream, payloads)
+    survive(decoder, capture.packets(payloads))
 
 
 @pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
 def test_it_survives_its_own_captures_cut_anywhere(decoder, capture):
     for which, payload in enumerate(capture.payloads):
         for n in range(len(payload)):
-            survive(decoder, capture.stream, [*capture.payloads[:which], payload[:n]])
+            survive(decoder, capture.packets([*capture.payloads[:which], payload[:n]]))
 
 
 @pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
 def test_two_devices_do_not_disturb_each_other(decoder, capture):
     alone, other = decoder.open(), decoder.open()
-    for at, payload in enumerate(capture.payloads):
-        packet = Packet("test", capture.stream, float(at), payload)
-        first = alone(packet)
+    packets = capture.packets(capture.payloads)
+    for at, packet in enumerate(packets):
+        first, expected = attempt(alone, packet), capture.expected[at]
         # The second device is one packet behind, so its state differs throughout.
         if at:
-            other(Packet("b", capture.stream, float(at), capture.payloads[at - 1]))
-        assert len(first) == len(capture.expected[at])
+            attempt(other, packets[at - 1])
+        assert len(first) == (0 if isinstance(expected, Refused) else len(expected))
+
+
+def attempt(decode: Decode, packet: Packet) -> tuple[Samples, ...]:
+    try:
+        return decode(packet)
+    except DecodeError:
+        return ()
 
 
 @pytest.mark.parametrize(("decoder", "capture"), ALL_CAPTURES)
@@ -141,7 +215,7 @@ def test_reading_packets_together_gives_what_reading_them_one_by_one_gives(decod
     for _ in range(data.draw(st.integers(0, 3))):
         which = data.draw(st.integers(0, len(payloads) - 1))
         payloads[which] = damaged(payloads[which], data)
-    packets = [Packet("test", capture.stream, float(i), p) for i, p in enumerate(payloads)]
+    packets = capture.packets(payloads)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(packets)), max_size=4)))
     ends = [*cuts, len(packets)]
     together = decoder.open_batch()
@@ -178,16 +252,15 @@ def damaged(payload: bytes, data: st.DataObject) -> bytes:
     return bytes(raw)
 
 
-def survive(decoder: Decoder, stream: str, payloads: list[bytes]) -> None:
-    """Decode the payloads as one device's; only `DecodeError` may come out, and soon."""
+def survive(decoder: Decoder, packets: list[Packet]) -> None:
+    """Decode the packets as one device's; only `DecodeError` may come out, and soon."""
     # Up to three tries, because the machine may be busy with something else.
-    assert any(_slowest_s(decoder, stream, payloads) < LIMIT_S for _ in range(3))
+    assert any(_slowest_s(decoder, packets) < LIMIT_S for _ in range(3))
 
 
-def _slowest_s(decoder: Decoder, stream: str, payloads: list[bytes]) -> float:
+def _slowest_s(decoder: Decoder, packets: list[Packet]) -> float:
     decode, slowest_s = decoder.open(), 0.0
-    for payload in payloads:
-        packet = Packet("test", stream, 1.0, payload)
+    for packet in packets:
         start_s = time.thread_time()
         try:
             found = decode(packet)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edge import frame
 from edge.decoders.homeward_serial import DECODER
 from edge.packetlog import PacketLogWriter
-from edge.readers import ReadError, _wfdb
+from edge.readers import ReadError, Rim, _wfdb
 from edge.readers._recording import Group, fit_rate, name_channel
 from edge.readers.replay import ALL, READER, ReplayReport, ReplaySettings, packets
 from edge.records import Packet
@@ -694,7 +694,7 @@ def run_reader(settings, now_s=1234.5):
     delivered = []
 
     async def main():
-        await READER.run(settings, delivered.append, lambda: now_s)
+        await READER.run(settings, Rim(delivered.append, lambda: now_s))
 
     begun = time.monotonic()
     asyncio.run(main())

@@ -7,7 +7,7 @@ import time
 import msgspec
 import pytest
 
-from edge.readers import Reader, ReadError
+from edge.readers import Reader, ReadError, Rim
 from edge.readers._scenario import built_in_scenarios, read_scenario
 from edge.readers.simulated import READER, Settings, packets, truth
 from tests.edge.readers.simulated_rig import ALL_DEVICES, see
@@ -162,7 +162,7 @@ def test_the_reader_delivers_when_packets_are_due_and_stamps_them_by_the_clock()
         return 1000.0 + 40.0 * time.monotonic()
 
     start_s = fast_s()
-    asyncio.run(READER.run(settings, delivered.append, fast_s))
+    asyncio.run(READER.run(settings, Rim(delivered.append, fast_s)))
     assert [p.payload for p in delivered] == [p.payload for p in wanted]
     assert fast_s() - start_s >= wanted[-1].arrived_s > 11.0
     for packet, planned in zip(delivered, wanted, strict=True):
@@ -174,7 +174,9 @@ def test_the_reader_delivers_when_packets_are_due_and_stamps_them_by_the_clock()
 def test_a_reader_that_is_cancelled_stops():
     async def stop_after(some_s: float) -> int:
         delivered = []
-        task = asyncio.create_task(READER.run(Settings("quiet"), delivered.append, time.monotonic))
+        task = asyncio.create_task(
+            READER.run(Settings("quiet"), Rim(delivered.append, time.monotonic))
+        )
         await asyncio.sleep(some_s)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

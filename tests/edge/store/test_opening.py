@@ -58,6 +58,8 @@ def test_a_file_of_every_earlier_version_is_brought_up_to_date(path: Path, n_ste
         old.table("runs").insert({**row, "run_id": "older"})
         old.table("alerts").insert(alert_row(alert(), 1, 1, 1))
         old.table("summaries").insert(summary_row(summary(), 1, 1))
+    if n_steps > 1:
+        old.table("outbox").insert_all([{"uuid": "a", "alert": 1}, {"uuid": "s", "summary": 1}])
     old.close()
     with Store.begin(path, RUN) as store:
         kept = [a.alert for a in store.alerts()]

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from edge.clock import WallEntry
@@ -18,9 +19,13 @@ from edge.records import (
     Features,
     Gap,
     Kind,
+    LinkChange,
+    LinkState,
     Outcome,
     Priority,
+    Reading,
     Score,
+    Security,
     Summary,
 )
 from edge.store import Backlog, History, Run, Store, StoreError
@@ -55,6 +60,8 @@ GAP = Gap("p1", "sim:strap", "ecg", 1.0, 2.5, 375, "lost")
 SCORE = Score(
     "p1", 0.0, 10.0, 0.25, {"a": 0.5, "b": -2.0, "c": 0.1, "d": 1.0, "e": math.nan}, 0.8, "model-1"
 )
+READING = Reading("r1", "p1", "AA", "weight_kg", 71.5, None, math.inf, 20.0, True)
+LINK = LinkChange("p1", "AA", 19.0, LinkState.LOST, Security.OPEN, "scale", "", "out of reach")
 
 
 @pytest.fixture
@@ -62,10 +69,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "homeward.db"
 
 
+def test_a_reading_that_is_fetched_again_after_a_restart_is_stored_once(path: Path) -> None:
+    for run_id in ("run-1", "run-2"):
+        run = msgspec.structs.replace(RUN, run_id=run_id)
+        with Store.begin(path, run) as store:
+            store.add(Outcome((READING,)), now_s=20.0)
+            store.flush(21.0)
+            assert [r.reading for r in store.readings()] == [READING]
+
+
 def test_what_was_committed_is_read_back_by_another_process_as_it_was(path: Path) -> None:
     with Store.begin(path, RUN) as store:
         store.backlog.add_clock(CLOCK)
-        store.add(Outcome((alert(), GAP, SCORE, summary())), now_s=20.25)
+        store.add(Outcome((alert(), GAP, SCORE, summary(), READING, LINK)), now_s=20.25)
         with History.open(path) as history:  # while the writer still holds it
             (stored,) = history.alerts()
             assert stored.alert.evidence["spo2_pct"] == 84.0
@@ -73,7 +89,10 @@ def test_what_was_committed_is_read_back_by_another_process_as_it_was(path: Path
             assert (stored.sequence, stored.run_id, stored.boot_id) == (1, "run-1", "boot-1")
             assert [s.summary for s in history.summaries()] == [summary()]
             assert history.clock_log() == [CLOCK]
+            assert [r.reading for r in history.readings()] == [READING]
+            assert [link.link for link in history.links()] == [LINK]
             expected = {"runs": 1, "alerts": 1, "summaries": 1, "gaps": 1, "scores": 1}
+            expected |= {"readings": 1, "links": 1}
             assert history.counts() == expected
             assert history.runs() == [RUN]
 
