@@ -22,6 +22,7 @@ import numpy as np
 
 from edge.bits import uint16
 from edge.decoders import BrokenError, Decode, Decoder, NotMineError
+from edge.gatt import Profile, uuid
 from edge.records import Packet, Samples
 
 RATE_IS_16_BIT = 0x01
@@ -31,6 +32,15 @@ HAS_ENERGY = 0x08
 HAS_RR = 0x10
 HIGHEST_BPM = 300
 """No heart beats faster; a higher number is damage, not a rate."""
+
+PROFILE = Profile(
+    name="heart_rate",
+    words="heart rate strap",
+    service=uuid(0x180D),
+    listen=(uuid(0x2A37),),
+    # Straps and watches send every second, with a rate or without one.
+    deadline_s=5.0,
+)
 
 
 def decode(packet: Packet) -> tuple[Samples, ...]:
@@ -78,7 +88,8 @@ def _open() -> Decode:
 
 DECODER = Decoder(
     name="heart_rate",
-    streams=("00002a37-0000-1000-8000-00805f9b34fb",),
+    streams=PROFILE.streams,
     signals=("hr_bpm", "rr_ms", "contact_flag"),
     open=_open,
+    profiles=(PROFILE,),
 )

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from edge.decoders import BrokenError, NotMineError
-from edge.decoders.pulse_oximeter import CONTINUOUS, DECODER, SPOT_CHECK
+from edge.decoders.pulse_oximeter import CONTINUOUS, DECODER, KEPT, SPOT_CHECK
 from edge.records import Packet
 
 
@@ -83,6 +83,48 @@ def test_the_highest_values_are_values():
     assert read("00 6400 2C01") == {"spo2_pct": 100.0, "pulse_bpm": 300.0}
 
 
+@pytest.mark.parametrize(
+    ("stream", "measured", "spot", "backfilled"),
+    [
+        (CONTINUOUS, "0001", False, False),
+        (SPOT_CHECK, "0001", True, False),
+        (SPOT_CHECK, "0003", True, True),
+        (KEPT, "0001", True, True),
+        (KEPT, "0003", True, True),
+    ],
+)
+def test_what_was_kept_is_of_the_past_and_a_spot_check_is_a_reading(
+    stream, measured, spot, backfilled
+):
+    flags = "0C" if stream == CONTINUOUS else "06"
+    packet = Packet("clip", stream, 5.0, bytes.fromhex(f"{flags} 6100 4800 {measured} 000000"))
+    found = DECODER.open()(packet)
+    assert [s.signal for s in found] == ["spo2_pct", "pulse_bpm", "contact_flag"]
+    assert {(s.spot, s.backfilled) for s in found} == {(spot, backfilled)}
+
+
+@pytest.mark.parametrize("stream", [SPOT_CHECK, KEPT])
+@pytest.mark.parametrize(
+    ("payload", "ticks"),
+    [
+        ("01 6100 4800 D007 01 02 00 00 01", 86_401),
+        ("11 6100 4800 D007 01 02 00 00 01", None),
+        ("01 6100 4800 0000 00 00 00 00 00", None),
+        ("00 6100 4800", None),
+    ],
+)
+def test_a_spot_check_is_stamped_with_a_clock_that_is_set(stream, payload, ticks):
+    for samples in DECODER.open()(Packet("clip", stream, 5.0, bytes.fromhex(payload))):
+        assert (samples.stamp and samples.stamp.ticks) == ticks
+
+
+@pytest.mark.parametrize("bit", [10, 11])
+@pytest.mark.parametrize("stream", [SPOT_CHECK, KEPT])
+def test_a_demonstration_is_of_no_patient_even_from_storage(stream, bit):
+    status = (1 << bit | 1 << 9).to_bytes(2, "little").hex()
+    assert read(f"02 6100 4800 {status}", stream) == {}
+
+
 def test_a_spot_check_carries_a_time_where_the_continuous_one_has_a_pair():
     found = read("09 6100 4800 E9070B1510201E 19F0", SPOT_CHECK)
     assert found == {"spo2_pct": 97.0, "pulse_bpm": 72.0, "pai_pct": 2.5}
@@ -94,8 +136,15 @@ def test_less_than_a_measurement_is_not_mine(payload):
         read(payload)
 
 
-@pytest.mark.parametrize("stream", [CONTINUOUS, SPOT_CHECK])
+@pytest.mark.parametrize("stream", [CONTINUOUS, SPOT_CHECK, KEPT])
 @pytest.mark.parametrize("flags", range(1, 16))
 def test_a_field_that_the_flags_promise_must_be_there(stream, flags):
     with pytest.raises(BrokenError, match="its flags need"):
         read(f"{flags:02X} 6100 4800 FF", stream)
+
+
+def test_only_a_clip_with_continuous_measurements_has_a_deadline():
+    continuous, spot = DECODER.profiles
+    assert (continuous.listen, continuous.deadline_s > 0) == ((CONTINUOUS,), True)
+    assert (spot.listen, spot.deadline_s) == ((SPOT_CHECK,), 0.0)
+    assert spot.streams == (SPOT_CHECK, KEPT)
