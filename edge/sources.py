@@ -19,7 +19,7 @@ from edge.live import SourceLive
 from edge.records import Gap, Packet, Samples
 
 MAX_RATES: Final = 16
-"""Sampling rates one stream may have claimed before its clocks are begun anew."""
+"""Signals and rates one stream may have claimed before its clocks are begun anew."""
 MAX_STREAMS: Final = 256
 """Streams the monitor keeps apart; more means that something makes names up."""
 
@@ -42,7 +42,7 @@ class Stream:
         self.n_read = self.n_not_mine = self.n_broken = self.n_lost = 0
         self.last_error = ""
         self._decodes = decodes
-        self._clocks: dict[float, StreamClock] = {}
+        self._clocks: dict[tuple[str, float], StreamClock] = {}
         self._arrived_s = packet.arrived_s
         self.waiting: list[Packet] = []
         """Packets of this second; they are read at its end."""
@@ -82,11 +82,12 @@ class Stream:
 
     def place(self, samples: Samples, arrived_s: float) -> tuple[Placement, Gap | None]:
         """Return where a run lies, and the gap before it if there is one."""
-        clock = self._clocks.get(samples.fs_hz)
+        key = (samples.signal, samples.fs_hz)
+        clock = self._clocks.get(key)
         if clock is None:
             if len(self._clocks) >= MAX_RATES:
                 self._clocks.clear()
-            clock = self._clocks[samples.fs_hz] = StreamClock(samples.fs_hz)
+            clock = self._clocks[key] = StreamClock(samples.fs_hz)
         place = clock.place(samples, arrived_s)
         if not place.n_skipped:
             return place, None
