@@ -11,13 +11,14 @@ from typing import Final
 
 import numpy as np
 
+from edge.dsp.beat_clock import BeatClock
 from edge.dsp.beats import FS_HZ
 from edge.dsp.ecg import EcgLead
 from edge.dsp.plausible import range_of
 from edge.dsp.ring import Series
-from edge.dsp.timeline import Placement, place_values
+from edge.dsp.timeline import Placement
 from edge.dsp.track import Track
-from edge.records import Beat, Samples, Window
+from edge.records import Beat, Samples, TimeArray, Window
 
 SLOW_FS_HZ: Final = 2.0
 """Below this rate samples are kept one by one with their times: a thermometer has no waveform."""
@@ -109,6 +110,7 @@ class Bedside:
         self._tracks: dict[tuple[str, str, str], Track] = {}
         self._shown: dict[str, Track] = {}
         self._values: dict[str, Values] = {}
+        self._beat_clocks: dict[str, BeatClock] = {}
         self._said: dict[str, dict[str, tuple[float, float]]] = {}
         self._ecg: EcgLead | None = None
 
@@ -142,13 +144,24 @@ class Bedside:
             return []
         values = self._value_of(samples.signal)
         values.source = source
-        times_s = place_values(samples, arrived_s, values.series.last_s)
+        times_s = self._times_s(samples, arrived_s, source)
         beats, awaited = [], not samples.spot
         for at_s, value in zip(times_s.tolist(), samples.values.tolist(), strict=True):
             values.take(at_s, self._worst(samples.signal, source, at_s, value), awaited=awaited)
             if samples.signal == BEATS:
                 beats.append(self._beat(at_s, value, source, "", -1))
         return beats
+
+    def _times_s(self, samples: Samples, arrived_s: float, source: str) -> TimeArray:
+        """Return when values were taken: intervals tell their distance, others only arrive."""
+        if samples.signal != BEATS:
+            return np.full(len(samples.values), arrived_s)
+        clock = self._beat_clocks.get(source)
+        if clock is None:
+            if len(self._beat_clocks) >= MAX_SIGNALS:
+                self._beat_clocks.clear()
+            clock = self._beat_clocks[source] = BeatClock()
+        return clock.place(samples, arrived_s)[0]
 
     def forget(self, source: str) -> None:
         """Stop waiting for a source: a person has taken its sensor away."""
@@ -212,7 +225,8 @@ class Bedside:
         for signal, track in self._shown.items():
             cut = track.ring.cut(start_s, end_s)
             if cut is not None:
-                signals[signal] = Samples(signal, cut[0], track.fs_hz, cut[1], track.lead)
+                bound_s = track.uncertainty_s
+                signals[signal] = Samples(signal, cut[0], track.fs_hz, cut[1], track.lead, bound_s)
         return self._window(end_s, length_s, context_s, signals, now_s)
 
     def close_period(self, length_s: float) -> dict[str, float]:
@@ -249,7 +263,8 @@ class Bedside:
         cut = track.ring.cut(now_s - length_s, now_s) if track else None
         if track is None or cut is None:
             return None
-        return Samples(signal, cut[0], track.fs_hz, cut[1].copy(), track.lead)
+        bound_s = track.uncertainty_s
+        return Samples(signal, cut[0], track.fs_hz, cut[1].copy(), track.lead, bound_s)
 
     def _add_track(self, samples: Samples, source: str, old: Track | None) -> Track:
         track = Track(samples, source, self._capacity_s)

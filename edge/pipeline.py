@@ -286,18 +286,22 @@ class Pipeline:
         patient = self._patient(stream.patient)
         patient.tally.n_broken += stream.n_broken - n_broken
         place: Placement | None = None
-        stamp: Stamp | None = None
+        stamp: Stamp | float | None = None
+        channels: set[tuple[str, str]] = set()
         for samples, arrived_s in found:
             if samples.fs_hz == 0.0:
                 self._take_values(patient, stream, samples, arrived_s)
                 continue
             # The channels of one packet were sampled together and are placed together.
-            if place is None or samples.stamp is None or samples.stamp is not stamp:
+            sent = arrived_s if samples.stamp is None else samples.stamp
+            channel = (samples.signal, samples.lead)
+            if place is None or not (sent is stamp or sent == stamp) or channel in channels:
                 place, gap = stream.place(samples, arrived_s)
-                stamp = samples.stamp
+                stamp, channels = sent, set()
                 if gap is not None:
                     patient.tally.n_gaps += 1
                     self._out.append(gap)
+            channels.add(channel)
             if place.n_stale < len(samples.values):
                 patient.bedside.take_run(samples, place, stream.source)
 

@@ -20,6 +20,8 @@ from edge.records import Gap, Packet, Samples
 
 MAX_RATES: Final = 16
 """Signals and rates one stream may have claimed before its clocks are begun anew."""
+WIRED: Final = "uart:"
+"""Streams of a cable begin so: what comes over it does not wait for a radio's turn."""
 MAX_STREAMS: Final = 256
 """Streams the monitor keeps apart; more means that something makes names up."""
 
@@ -87,7 +89,9 @@ class Stream:
         if clock is None:
             if len(self._clocks) >= MAX_RATES:
                 self._clocks.clear()
-            clock = self._clocks[key] = StreamClock(samples.fs_hz)
+            clock = self._clocks[key] = StreamClock(
+                samples.fs_hz, polled=not self.stream.startswith(WIRED)
+            )
         place = clock.place(samples, arrived_s)
         if not place.n_skipped:
             return place, None

@@ -54,8 +54,9 @@ class DeviceTime:
         tuple[float, float] | None
             None where no reading of the clock is known that the record can be mapped by.
         """
+        # A record made before a clock was set is nearest to what the clock showed before that.
         fitting = [
-            (abs(pair.boot_s - arrived_s), pair, at_s)
+            (abs(pair.device_s - device_s), pair, at_s)
             for pair in self._pairs
             if (at_s := pair.boot_s + device_s - pair.device_s)
             <= arrived_s + AHEAD_S + pair.uncertainty_s

@@ -1,58 +1,52 @@
 """When a sample was taken: sensor clocks mapped to the boot clock.
 
-Radio and USB deliver in bursts: a packet is never early, often late. So the arrivals of a stream
-lie on and above a straight line over the sensor's own clock, and that line (its offset and its
-rate) is what has to be found. It is the supporting line of the arrivals' lower convex hull under
-their middle, after S. B. Moon, P. Skelly and D. Towsley, *Estimation and removal of clock skew
-from network delay measurements*, INFCOM 1999, doi:10.1109/INFCOM.1999.749287. The line is moved
+Radio and USB deliver in bursts: a packet is never early, often late. `edge.dsp.clock_line` finds
+the line under the arrivals of a stream, boot time over the sensor's own time. That line is moved
 every few seconds and never by a jump: sample times are slewed on to it, so they stay in order.
 
 Counters are unwrapped, lost packets become gaps of so many samples, and a sensor that starts anew
-(its counter goes back, or leaps) starts a new line. Where a stamp says that its ticks are the
-box's own clock (a recording), times are exact and nothing is estimated.
+(its counter goes back, or leaps) starts a new line. Where nothing counts what was lost, or where a
+clock stood still, packets come later from then on, and stay so: that too is a gap. Where a stamp
+says that its ticks are the box's own clock (a recording), times are exact and nothing is estimated.
 
-What cannot be seen from one end is the shortest delay itself: times are late by that much (a few
-ms on Bluetooth); `MIN_DELAY_S` of it is part of the stated uncertainty.
+What cannot be seen from one end is a delay that every packet has: times are late by that much (a
+few ms on Bluetooth), and it is part of the stated uncertainty.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from edge.records import Samples, Stamp, TimeArray
+from edge.dsp.clock_line import DEAD_BAND_S, FIRST_S, MAX_RATE, LineFit
+from edge.dsp.stalled import STALL_STAMPED_S, StallWatch
+from edge.records import FloatArray, Samples, Stamp
 
-BUCKET_S: Final = 5.0
-"""The least delayed packet of each such span is kept."""
-N_BUCKETS: Final = 120
-"""Spans a line is fitted to: ten minutes, in which a crystal's rate stays put."""
-FIRST_FIT_S: Final = 0.5
-LAST_FIT_S: Final = 30.0
-"""The line is fitted after half a second, then at growing distances up to half a minute."""
 RATE_KNOWN_S: Final = 30.0
-"""Before this span has been seen, arrivals cannot tell a rate from their own jitter."""
-MAX_PPM: Final = 10_000.0
-"""No sampling clock is further off than 1 %; the worst ceramic resonator is half of that."""
+"""Before this span has been seen, stamps rounded by a sensor cannot tell its sampling rate."""
 MAX_SLEW: Final = 0.02
 """Sample times are stretched by at most this share to get back on to the line."""
-N_SPREAD: Final = 256
-"""Arrivals over which their mean distance from the line is taken."""
 SLEW_S: Final = 5.0
 """Time constant with which they do."""
-DEAD_BAND_S: Final = 1e-6
-"""A line is not moved for less than a sensor's clock can tell."""
-MOST_MOVED: Final = 1 + MAX_PPM * 1e-6
-"""What a sensor's clock can move in one second, beyond which it has leapt."""
 JUMP_S: Final = 5.0
-"""A sensor's clock and its arrivals that part by more are a restart or a step, not drift."""
-MIN_DELAY_S: Final = 0.005
-"""Allowance for the shortest delay of the link, which one end alone cannot measure."""
-UNSTAMPED_S: Final = 1.0
-"""Stated uncertainty of a value that carries no time of its own."""
-RR_SLIP_S: Final = 2.0
-"""Beats re-timed from their intervals are set anew when they stray this far from arrival."""
+"""The box's own clock and its arrivals that part by more are a restart or a step."""
+ON_AIR_S: Final = 0.001
+"""No packet is quicker: 100 bytes take 0.8 ms on air at 1 Mbit/s, and 9 ms at 115,200 baud."""
+LEAD_S: Final = 1.5
+"""Packets do not come before their time: a clock that leads by more has been set, or is another's.
+Below this, the packets before may all have waited for an interval that is shorter now."""
+SETTLED_S: Final = 10.0
+SETTLING_S: Final = 70.0
+"""So long may the first packets of a line come from a store, which shows as it empties."""
+LATEST_S: Final = 90.0
+"""No radio holds a packet back so long: the sensor has started anew."""
+RESUMED_S: Final = 0.1
+"""A clock that begins anew while samples go on, and arrives no later than this, misses none."""
+N_RECENT: Final = 16
+"""Packets that are known again when they come twice."""
 
 
 class Placement(msgspec.Struct, frozen=True, gc=False):
@@ -80,77 +74,6 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
 
 
-class LineFit:
-    """The line under the arrivals: boot time over the sensor's own time."""
-
-    def __init__(self, sensor_s: float, arrived_s: float) -> None:
-        self._first_s = self._bucket_s = self._fitted_s = self._pivot_s = sensor_s
-        self._points = [(sensor_s, arrived_s - sensor_s)]
-        self._offset_s = arrived_s - sensor_s
-        self._spread_s = 0.0
-        self._n = 1
-        self._wait_s = FIRST_FIT_S
-        self.rate = 0.0
-
-    def at(self, sensor_s: float) -> float:
-        """Return the boot time the line gives for a sensor time."""
-        return sensor_s + self._offset_s + self.rate * (sensor_s - self._pivot_s)
-
-    def add(self, sensor_s: float, arrived_s: float) -> None:
-        """Take one arrival, and move the line when it is time to."""
-        late_s, points = arrived_s - sensor_s, self._points
-        if sensor_s - self._bucket_s >= BUCKET_S:
-            self._bucket_s = sensor_s
-            points.append((sensor_s, late_s))
-            del points[:-N_BUCKETS]
-        elif late_s < points[-1][1]:
-            points[-1] = (sensor_s, late_s)
-        self._n = n = self._n + 1
-        spread_s = self._spread_s
-        off_s = abs(arrived_s - self.at(sensor_s))
-        self._spread_s = spread_s + (off_s - spread_s) / min(n, N_SPREAD)
-        if sensor_s - self._fitted_s >= self._wait_s:
-            self._fitted_s = sensor_s
-            self._wait_s = min(LAST_FIT_S, max(FIRST_FIT_S, (sensor_s - self._first_s) / 2))
-            self._fit()
-
-    def uncertainty_s(self) -> float:
-        """Return the bound on the line's error at its newest end."""
-        # Polling in step with the sensor can hide a delay as long as the ones that are seen; and
-        # of n delays spread over d, the least is about d / n above the smallest there is.
-        return MIN_DELAY_S + self._spread_s * (0.75 + 6.0 / min(self._n, 50))
-
-    def _fit(self) -> None:
-        points = self._points
-        rate = 0.0
-        if len(points) > 2 and points[-1][0] - points[0][0] >= RATE_KNOWN_S:
-            (x0, y0), (x1, y1) = _supporting_edge(points)
-            rate = min(max((y1 - y0) / (x1 - x0), -MAX_PPM * 1e-6), MAX_PPM * 1e-6)
-        pivot_s = points[-1][0]
-        offset_s = min(late_s - rate * (x - pivot_s) for x, late_s in points)
-        span_s = max(pivot_s - points[0][0], BUCKET_S)
-        moved_s = abs(pivot_s + offset_s - self.at(pivot_s)) + abs(rate - self.rate) * span_s
-        if moved_s > DEAD_BAND_S:
-            self._offset_s, self.rate, self._pivot_s = offset_s, rate, pivot_s
-
-
-def _supporting_edge(
-    points: list[tuple[float, float]],
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the edge of the lower convex hull that lies under the mean of the points."""
-    hull: list[tuple[float, float]] = []
-    for x, y in points:
-        while len(hull) > 1:
-            (x0, y0), (x1, y1) = hull[-2:]
-            if (x1 - x0) * (y - y0) > (y1 - y0) * (x - x0):
-                break
-            hull.pop()
-        hull.append((x, y))
-    middle = sum(x for x, _ in points) / len(points)
-    right = next(i for i in range(1, len(hull)) if hull[i][0] >= middle)
-    return hull[right - 1], hull[right]
-
-
 class StreamClock:
     """Places the runs of one stream of one source, in the order in which they come.
 
@@ -158,10 +81,13 @@ class StreamClock:
     ----------
     fs_hz : float
         Nominal sampling rate.
+    polled : bool
+        Packets wait for a radio's connection events; False for a cable.
     """
 
-    def __init__(self, fs_hz: float) -> None:
+    def __init__(self, fs_hz: float, *, polled: bool = True) -> None:
         self.fs_hz = fs_hz
+        self._polled = polled
         self._step_s = 1.0 / fs_hz  # sensor time between two samples
         self._last: Stamp | None = None
         self._ticks = 0  # unwrapped, at the start of the last run
@@ -169,6 +95,9 @@ class StreamClock:
         self._arrived_s = 0.0
         self._next_s = 0.0  # boot time of the first sample after the last run
         self._line: LineFit | None = None
+        self._began_s = 0.0  # arrival of the line's first packet
+        self._stall = StallWatch()
+        self._recent: deque[tuple[int, int, FloatArray]] = deque(maxlen=N_RECENT)
         self._base_s = 0.0  # exact clocks: boot time of sample 0
         self._idx = 0  # exact clocks: number of the sample after the last run
         self._segment = (0.0, 0)  # sensor time and sample count since the clock began
@@ -188,18 +117,20 @@ class StreamClock:
         arrived_s : float
             Arrival of its packet, never before that of the packet before.
         """
-        n = len(samples.values)
-        # Where a sensor sends no clock, the count of its samples is the only one.
-        stamp = samples.stamp or Stamp(self._ticks + self._n, 1.0 / self.fs_hz)
+        stamp = samples.stamp
+        if stamp is None:
+            # Where a sensor sends no clock, the count of its samples is the only one.
+            counted = Stamp(self._ticks + self._n, 1.0 / self.fs_hz)
+            return self._place_estimated(counted, samples.values, arrived_s, stamped=False)
         if stamp.host:
-            return self._place_exact(stamp, n, arrived_s)
-        return self._place_estimated(stamp, n, arrived_s)
+            return self._place_exact(stamp, len(samples.values), arrived_s)
+        return self._place_estimated(stamp, samples.values, arrived_s, stamped=True)
 
     def _place_exact(self, stamp: Stamp, n: int, arrived_s: float) -> Placement:
         last = self._last
         if last is None or not last.host:
             return self._begin_exact(stamp, n, arrived_s, "" if last is None else "restart")
-        self._ticks += _moved(stamp, last, (arrived_s - self._arrived_s) / stamp.tick_s)
+        self._ticks += _moved(stamp, last, arrived_s - self._arrived_s)
         # The clock is rounded to its ticks; the number of the sample is not.
         idx = round(self._ticks * stamp.tick_s * self.fs_hz)
         start_s = self._base_s + idx / self.fs_hz
@@ -224,33 +155,70 @@ class StreamClock:
         self._remember(stamp, n, arrived_s, start_s + n * step_s)
         return Placement(n_skipped, 0, start_s, step_s, stamp.tick_s, reason)
 
-    def _place_estimated(self, stamp: Stamp, n: int, arrived_s: float) -> Placement:
-        last, line, tick_s = self._last, self._line, stamp.tick_s
+    def _place_estimated(
+        self, stamp: Stamp, values: FloatArray, arrived_s: float, *, stamped: bool
+    ) -> Placement:
+        last, line, tick_s, n = self._last, self._line, stamp.tick_s, len(values)
         if last is None or line is None:
-            return self._begin(stamp, n, arrived_s, "" if last is None else "restart")
-        moved, n_packets = _moved(stamp, last), _packets(stamp, last)
-        if moved == 0 and n_packets == 0:
-            return Placement(0, n, self._next_s, self._step_s, line.uncertainty_s())
+            return self._begin(stamp, values, arrived_s, "" if last is None else "restart")
+        followed = _packets(stamp, last) == last.n_packets
+        moved = _moved(stamp, last, 0.0 if followed else arrived_s - self._arrived_s)
+        if moved <= 0 and self._is_known(stamp, values):
+            return Placement(0, n, self._next_s, self._step_s, line.uncertainty_s)
+        sensor_s = (self._ticks + moved) * tick_s
+        last_s = sensor_s + (n - 1) * self._step_s
+        left_s = arrived_s - ON_AIR_S
+        late_s = left_s - line.at(last_s)
+        if moved <= 0 or self._has_leapt(late_s, arrived_s, followed=followed):
+            return self._begin(stamp, values, arrived_s, "restart")
         moved_s = moved * tick_s
-        if moved <= 0 or moved_s > (arrived_s - self._arrived_s) * MOST_MOVED + JUMP_S:
-            return self._begin(stamp, n, arrived_s, "restart")
-        followed = n_packets == last.n_packets
         n_skipped = self._count_skipped(moved_s, followed=followed)
         self._ticks += moved
         self._measure_step(moved_s, self._n + n_skipped)
-        sensor_s = self._ticks * tick_s
-        line.add(sensor_s + n * self._step_s, arrived_s)
+        missing_s, bound_s = 0.0, line.uncertainty_s + tick_s
+        if not stamped or late_s > STALL_STAMPED_S or self._stall.waits:
+            missing_s, doubt_s = self._stall.take(
+                late_s, arrived_s, n * self._step_s, line.spread_s, stamped=stamped
+            )
+            n_skipped += self._delay(line, missing_s, n)
+            bound_s += doubt_s
+        if not self._stall.waits or not self._stall.was_held(late_s):
+            line.add(last_s, left_s, late_s)
         start_s, rate = self._next_s, line.rate
         if n_skipped:
             start_s += n_skipped * self._step_s * (1.0 + rate)
         off_s = line.at(sensor_s) - start_s
         step_s = self._step_s * (1.0 + rate + _slew(off_s))
         self._remember(stamp, n, arrived_s, start_s + n * step_s)
-        bound_s = line.uncertainty_s() + abs(off_s) + tick_s
+        self._recent.append((stamp.ticks, stamp.sequence, values))
+        bound_s += abs(off_s)
         if not n_skipped:
             return Placement(0, 0, start_s, step_s, bound_s)
-        reason = "clock" if followed else "lost"
+        reason = "clock" if followed or (missing_s and stamped) else "lost"
         return Placement(n_skipped, 0, start_s, step_s, bound_s, reason)
+
+    def _delay(self, line: LineFit, missing_s: float, n: int) -> int:
+        """Let the line go on so much later; return the samples missing."""
+        if not missing_s:
+            return 0
+        line.delay(missing_s)
+        # What is lost on the way is lost by the packet.
+        return max(1, round(missing_s / (n * self._step_s))) * n
+
+    def _is_known(self, stamp: Stamp, values: FloatArray) -> bool:
+        """Return whether a packet has come before."""
+        return any(
+            ticks == stamp.ticks and sequence == stamp.sequence and np.array_equal(kept, values)
+            for ticks, sequence, kept in self._recent
+        )
+
+    def _has_leapt(self, late_s: float, arrived_s: float, *, followed: bool) -> bool:
+        """Return whether the sensor's clock is another one than before."""
+        if -LEAD_S < late_s <= LATEST_S:
+            return False
+        if late_s > LATEST_S:
+            return not followed
+        return late_s < -SETTLING_S or arrived_s - self._began_s > SETTLED_S
 
     def _count_skipped(self, moved_s: float, *, followed: bool) -> int:
         """Return the samples missing after the last run, whose start lies `moved_s` back."""
@@ -262,21 +230,36 @@ class StreamClock:
             return 0
         return max(0, round(missing_s / step_s))
 
-    def _begin(self, stamp: Stamp, n: int, arrived_s: float, reason: str) -> Placement:
+    def _begin(self, stamp: Stamp, values: FloatArray, arrived_s: float, reason: str) -> Placement:
         """Start a new line; what lies between the old one's end and it is missing."""
+        n, old = len(values), self._line
         self._ticks = stamp.ticks
-        self._step_s = 1.0 / self.fs_hz
+        self._step_s = step_s = 1.0 / self.fs_hz
         self._segment = (0.0, 0)
-        run_s = n * self._step_s
-        self._line = LineFit(stamp.ticks * stamp.tick_s + run_s, arrived_s)
+        self._began_s = arrived_s
+        self._stall.forget()
+        self._recent.clear()
+        self._recent.append((stamp.ticks, stamp.sequence, values))
+        run_s = (n - 1) * step_s
+        self._line = line = LineFit(
+            stamp.ticks * stamp.tick_s + run_s,
+            arrived_s - ON_AIR_S,
+            n * step_s,
+            polled=self._polled,
+            rate=old.rate if old is not None else 0.0,
+        )
         start_s = arrived_s - run_s
         n_skipped = 0
         if reason:
-            start_s = max(start_s, self._next_s)
-            n_skipped = round((start_s - self._next_s) / self._step_s)
-        self._remember(stamp, n, arrived_s, start_s + run_s)
-        bound_s = self._line.uncertainty_s() + max(run_s, FIRST_FIT_S)
-        return Placement(n_skipped, 0, start_s, self._step_s, bound_s, reason)
+            resumed_s = RESUMED_S + (2.0 * old.spread_s if old is not None else 0.0)
+            if start_s - self._next_s > min(resumed_s, FIRST_S):
+                n_skipped = round((start_s - self._next_s) / step_s)
+            else:
+                # Sampling went on: that the first packet comes a little later says nothing.
+                start_s = self._next_s
+        self._remember(stamp, n, arrived_s, start_s + n * step_s)
+        bound_s = line.uncertainty_s + abs(arrived_s - run_s - start_s)
+        return Placement(n_skipped, 0, start_s, step_s, bound_s, reason)
 
     def _measure_step(self, sensor_s: float, n: int) -> None:
         """Learn the sensor time between two samples once enough of them have been seen."""
@@ -284,7 +267,7 @@ class StreamClock:
         seen_s, seen_n = self._segment = (seen_s + sensor_s, seen_n + n)
         if seen_s >= RATE_KNOWN_S:
             step_s = seen_s / seen_n
-            if abs(step_s * self.fs_hz - 1.0) <= MAX_PPM * 1e-6:
+            if abs(step_s * self.fs_hz - 1.0) <= MAX_RATE:
                 self._step_s = step_s
 
     def _remember(self, stamp: Stamp, n: int, arrived_s: float, next_s: float) -> None:
@@ -298,18 +281,12 @@ def _slew(off_s: float) -> float:
     return min(max(off_s / SLEW_S, -MAX_SLEW), MAX_SLEW)
 
 
-def _moved(stamp: Stamp, last: Stamp, expected: float | None = None) -> int:
-    """Return the ticks between two stamps, unwrapped.
-
-    Without an expectation a counter that went back by less than half its span has restarted,
-    and the result is negative.
-    """
-    moved = stamp.ticks - last.ticks
-    if not stamp.wrap:
-        return moved
-    if expected is not None:
-        return moved + round((expected - moved) / stamp.wrap) * stamp.wrap
-    return moved + stamp.wrap if moved < -stamp.wrap // 2 else moved
+def _moved(stamp: Stamp, last: Stamp, elapsed_s: float) -> int:
+    """Return the ticks between two stamps, unwrapped; negative where the counter began anew."""
+    moved, wrap = stamp.ticks - last.ticks, stamp.wrap
+    if wrap and (moved < 0 or stamp.host or 2 * elapsed_s > wrap * stamp.tick_s):
+        moved += round((elapsed_s / stamp.tick_s - moved) / wrap) * wrap
+    return moved
 
 
 def _packets(stamp: Stamp, last: Stamp) -> int | None:
@@ -317,30 +294,3 @@ def _packets(stamp: Stamp, last: Stamp) -> int | None:
     if not stamp.sequence_wrap:
         return None
     return (stamp.sequence - last.sequence) % stamp.sequence_wrap
-
-
-def place_values(samples: Samples, arrived_s: float, last_s: float) -> TimeArray:
-    """Return times for values that come one by one and carry none.
-
-    Intervals (``rr_ms``) tell their own distance: beats are timed by adding them up from the
-    beat before, and set anew from the arrival when that has strayed. Anything else is stamped
-    with its arrival.
-
-    Parameters
-    ----------
-    last_s : float
-        Time of the last value of the signal; minus infinity before the first.
-
-    Returns
-    -------
-    TimeArray
-        Shape (n,), ascending, none later than `arrived_s`.
-    """
-    n = len(samples.values)
-    if samples.signal != "rr_ms":
-        return np.full(n, arrived_s)
-    spans_s = np.nan_to_num(samples.values.astype(np.float64)) / 1000.0
-    from_last = last_s + np.cumsum(spans_s)
-    if abs(from_last[-1] - arrived_s) > RR_SLIP_S or from_last[-1] > arrived_s:
-        from_last = np.maximum(arrived_s - (np.sum(spans_s) - np.cumsum(spans_s)), last_s)
-    return from_last

@@ -40,6 +40,8 @@ class Track:
         """Time of the newest sample that had a value."""
         self.n_valid = 0
         """Samples with a value since `count_valid` was last asked."""
+        self.uncertainty_s = 0.0
+        """Bound on the error of the times of the newest run."""
         self.n_overrun = 0
         self.n_implausible = 0
         """Samples that could be no measurement and were taken for missing."""
@@ -56,6 +58,7 @@ class Track:
             self.n_overrun += 1
             waiting.popleft()
         start_s, step_s = place.start_s, place.step_s
+        self.uncertainty_s = place.uncertainty_s
         if n_stale:
             values = values[n_stale:]
             start_s += n_stale * step_s

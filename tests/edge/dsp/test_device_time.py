@@ -41,6 +41,14 @@ def test_the_latest_reading_that_fits_counts():
     assert known((1000.0, 50.0), (4660.0, 110.0)).place(4600.0, 111.0)[0] == pytest.approx(50.0)
 
 
+def test_a_record_made_before_the_clock_was_set_is_mapped_by_what_it_showed_before():
+    # Three hours behind, and then set: both were read in the same second.
+    set_right = known((50_000.0, 100.0), (60_800.0, 100.5))
+
+    assert set_right.place(49_940.0, 101.0)[0] == pytest.approx(40.0)
+    assert set_right.place(60_805.0, 106.0)[0] == pytest.approx(105.5)
+
+
 def test_only_so_many_readings_are_kept():
     time = known(*((float(i), float(i)) for i in range(5 * MAX_PAIRS)))
 

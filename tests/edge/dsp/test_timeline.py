@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edge.dsp.timeline import StreamClock, place_values
+from edge.dsp.timeline import StreamClock
 from edge.records import Samples, Stamp
 
 FS_HZ = 250.0
@@ -165,22 +165,3 @@ def test_a_sensor_without_a_clock_is_timed_by_its_samples():
         place = clock.place(run, 1.0 + i * 0.1 + 0.1 + 0.03 * (i % 3))
 
     assert place.start_s == pytest.approx(1.0 + 499 * 0.1, abs=0.02)
-
-
-def test_beats_are_timed_by_adding_up_their_intervals():
-    rr = Samples("rr_ms", 0.0, 0.0, np.array([800.0, 810.0], np.float32))
-
-    assert place_values(rr, 100.0, 98.2).tolist() == pytest.approx([99.0, 99.81])
-
-
-def test_beats_that_strayed_from_their_arrival_are_set_anew():
-    rr = Samples("rr_ms", 0.0, 0.0, np.array([800.0, 810.0], np.float32))
-
-    assert place_values(rr, 100.0, 80.0).tolist() == pytest.approx([99.19, 100.0])
-    assert place_values(rr, 100.0, 99.9).tolist() == pytest.approx([99.9, 100.0])
-
-
-def test_other_values_are_stamped_with_their_arrival():
-    spo2 = Samples("spo2_pct", 0.0, 0.0, np.array([97.0], np.float32))
-
-    assert place_values(spo2, 12.5, 11.5).tolist() == [12.5]
