@@ -2,14 +2,17 @@
 
 They stand in ``devices.json`` in the data directory, written whole and at once (a new file,
 synced, then renamed over the old one), so that a power cut leaves the old list or the new one.
-Whoever reads it looks at the file's time now and then; nobody has to be told.
+Whoever changes it holds a lock; whoever reads it looks at the file's time now and then, and nobody
+has to be told. It stays the folder's owner's, also when root changes it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,6 +20,7 @@ import msgspec
 from edge.records import Security
 
 FILE = "devices.json"
+_PREFIX = f".{FILE}."
 MAX_DEVICES = 32
 """Sensors a box may know; a Pi's radio holds about ten links at a time."""
 
@@ -113,7 +117,23 @@ def save(folder: Path, devices: Iterable[Device]) -> None:
     DevicesError
         The disk will not have it, or there are too many; the old list stands.
     """
-    kept = tuple(devices)
+    with _locked(folder):
+        _write(folder, tuple(devices))
+
+
+def update(folder: Path, change: Callable[[tuple[Device, ...]], Iterable[Device]]) -> None:
+    """Replace the list by what is made of it, while nobody else changes it.
+
+    Raises
+    ------
+    DevicesError
+        As for `load` and `save`.
+    """
+    with _locked(folder):
+        _write(folder, tuple(change(load(folder))))
+
+
+def _write(folder: Path, kept: tuple[Device, ...]) -> None:
     if len(kept) > MAX_DEVICES:
         raise DevicesError(
             f"{len(kept)} sensors are more than one box may know ({MAX_DEVICES}): remove one with "
@@ -121,10 +141,11 @@ def save(folder: Path, devices: Iterable[Device]) -> None:
         )
     text = msgspec.json.format(msgspec.json.encode(_Stored(1, kept)), indent=2)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{FILE}.")
+        _clear_away(folder)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=_PREFIX)
         try:
             with os.fdopen(handle, "wb") as new:
+                _give_to_owner(new.fileno(), folder)
                 new.write(text + b"\n")
                 new.flush()
                 os.fsync(new.fileno())
@@ -140,6 +161,29 @@ def save(folder: Path, devices: Iterable[Device]) -> None:
         ) from error
 
 
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other programs from changing the list between reading and writing it.
+
+    Raises
+    ------
+    DevicesError
+        The folder cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise DevicesError(
+            f"cannot write in {folder} ({error.strerror or error}): check its rights"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def put(folder: Path, device: Device) -> None:
     """Add a sensor, or replace the entry with its address.
 
@@ -148,8 +192,7 @@ def put(folder: Path, device: Device) -> None:
     DevicesError
         As for `load` and `save`.
     """
-    others = [one for one in load(folder) if one.address != device.address]
-    save(folder, [*others, device])
+    update(folder, lambda known: [*(d for d in known if d.address != device.address), device])
 
 
 def find(devices: Iterable[Device], wanted: str) -> Device:
@@ -184,6 +227,19 @@ def written_s(folder: Path) -> float | None:
         return (folder / FILE).stat().st_mtime_ns / 1e9
     except OSError:
         return None
+
+
+def _give_to_owner(handle: int, folder: Path) -> None:
+    """Make a file the folder's owner's: `sudo homeward pair` must not lock the monitor out."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def _clear_away(folder: Path) -> None:
+    """Remove what a program that was killed while it wrote has left."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        left.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

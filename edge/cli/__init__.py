@@ -50,8 +50,12 @@ UNREAD: Final = 141
 
 COMMANDS: Final[Mapping[str, str]] = {
     "demo": "No hardware: a simulated patient, live view and alarms.",
+    "simulate": "Virtual Bluetooth sensors, to try it all without hardware.",
     "run": "The daemon: read sensors, watch, store, alarm.",
     "replay": "Run the monitor over a recording and print its records.",
+    "scan": "What Bluetooth sensors are in the air.",
+    "pair": "Pair with a sensor: only then can it be told from others.",
+    "devices": "The sensors of this box: list, name, assign, remove.",
     "status": "What is happening now.",
     "alerts": "Alerts of the last hours, or those open now.",
     "ack": "Acknowledge an alert.",
@@ -65,7 +69,9 @@ KNOWN_ERRORS: Final[Mapping[str, int]] = {
     "edge.cli._shared.CommandError": FAILED,
     "edge.config.settings.ConfigError": WRONG_USE,
     "edge.control.ControlError": FAILED,
+    "edge.devices.DevicesError": FAILED,
     "edge.packetlog.layout.LogError": FAILED,
+    "edge.pairing.errors.PairingError": FAILED,
     "edge.readers.ReadError": FAILED,
     "edge.records.ScorerError": FAILED,
     "edge.store.database.StoreError": FAILED,

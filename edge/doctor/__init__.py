@@ -10,55 +10,38 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from edge.bundle import BundleError, load
 from edge.clock import synchronised
 from edge.config import Config, ConfigError
 from edge.control import ControlError, Status
 from edge.control.client import ControlClient, NotRunningError
+from edge.doctor.bluetooth import check_bluetooth
+from edge.doctor.findings import Finding, Health
 from edge.records import ScorerError
 from edge.store.database import StoreError, connect, quick_check
 from edge.store.migrations import check_not_newer
+
+__all__ = [
+    "Finding",
+    "Health",
+    "check_clock",
+    "check_extras",
+    "check_folder",
+    "check_model",
+    "check_monitor",
+    "check_python",
+    "check_space",
+    "check_store",
+    "examine",
+]
 
 PYTHON = (3, 11)
 WARN_FREE, FAIL_FREE = 0.10, 0.05
 """Shares of the disk that must be free: below the first a warning, below the second no room for
 summaries (alerts are written to the last byte)."""
-
-
-class Health(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-class Finding(msgspec.Struct, frozen=True, tag="check", tag_field="record"):
-    """One row of the doctor's table.
-
-    Attributes
-    ----------
-    name : str
-        What was checked.
-    health : Health
-        WARN: the monitor works, and something it should have is missing. FAIL: it does not work.
-    found : str
-        What is there.
-    why, cure : str
-        Why it matters, and the command or step that mends it; empty where all is well.
-    """
-
-    name: str
-    health: Health
-    found: str
-    why: str = ""
-    cure: str = ""
 
 
 def examine(config: Config | ConfigError, database: str) -> Iterator[Finding]:
@@ -89,6 +72,7 @@ def examine(config: Config | ConfigError, database: str) -> Iterator[Finding]:
     yield check_store(config.box.data_dir / database)
     yield check_model(config)
     yield from check_extras(config)
+    yield from check_bluetooth(config)
     yield from check_monitor(config.box.socket)
 
 
