@@ -22,6 +22,17 @@ setup_venv() {
   "$dir/bin/pip" install --quiet --disable-pip-version-check --editable "$what"
 }
 
+# rig_package COMMAND PACKAGE: sees that a command the test rigs run is there. Where nothing may be
+# installed without asking, the tests that need it are skipped and say which package they miss.
+rig_package() {
+  command -v "$1" >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    install_package "$2"
+  else
+    echo "== no $1: its tests are skipped; install the package $2 to run them" >&2
+  fi
+}
+
 install_package() {
   local sudo=
   [ "$(id -u)" = 0 ] || sudo=sudo

@@ -2,8 +2,8 @@
 
 A virtual wearable is the device's side of its data sheet and nothing else: it knows no radio. It
 sends through a `Port`, remembers what a device remembers (its stored records, its clock), and is
-told what a central wrote. `edge.virtual.air` puts it on a simulated radio under a real Bluetooth
-stack (bumble), and `edge.virtual.bluez` lets unmodified bleak find it there.
+told what a central wrote. `edge.virtual._onair` puts it on a simulated radio under a real Bluetooth
+stack (bumble), and `edge.virtual._bluez` lets unmodified bleak find it there.
 """
 
 from __future__ import annotations
