@@ -28,6 +28,8 @@ MAX_SIGNALS: Final = 64
 """Signals of a patient that are kept apart; more means that something makes names up."""
 SWITCH_S: Final = 10.0
 """When the watched lead has sent nothing for so long, another lead that sends is watched."""
+SILENT_S: Final = 5.0
+"""When the strap whose beats count has sent none for so long, another strap's count."""
 LATE_S: Final = 3.0
 """A second whose ECG is still on its way is judged by the quality of one at most this old."""
 BEATS: Final = "rr_ms"
@@ -110,6 +112,7 @@ class Bedside:
         self._tracks: dict[tuple[str, str, str], Track] = {}
         self._shown: dict[str, Track] = {}
         self._values: dict[str, Values] = {}
+        self._beats_by = ("", -math.inf)
         self._beat_clocks: dict[str, BeatClock] = {}
         self._said: dict[str, dict[str, tuple[float, float]]] = {}
         self._ecg: EcgLead | None = None
@@ -135,9 +138,10 @@ class Bedside:
     def take_values(self, samples: Samples, arrived_s: float, source: str) -> list[Beat]:
         """Take values that carry no time; return the beats among them.
 
-        Intervals of a strap count only where no ECG shows the beats themselves.
+        Intervals of a strap count only where no ECG shows the beats themselves, and only of one
+        strap at a time: two would count every beat twice.
         """
-        if samples.signal == BEATS and self._ecg is not None:
+        if samples.signal == BEATS and not self._tells_beats(source, arrived_s):
             return []
         if samples.signal not in self._values and len(self._values) >= MAX_SIGNALS:
             self.n_refused += 1
@@ -151,6 +155,16 @@ class Bedside:
             if samples.signal == BEATS:
                 beats.append(self._beat(at_s, value, source, "", -1))
         return beats
+
+    def _tells_beats(self, source: str, arrived_s: float) -> bool:
+        """Return whether the intervals of a source are the ones that count now."""
+        if self._ecg is not None:
+            return False
+        teller, last_s = self._beats_by
+        if source != teller and arrived_s - last_s <= SILENT_S:
+            return False
+        self._beats_by = (source, arrived_s)
+        return True
 
     def _times_s(self, samples: Samples, arrived_s: float, source: str) -> TimeArray:
         """Return when values were taken: intervals tell their distance, others only arrive."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rich.text import Text
@@ -135,7 +136,7 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     rows = [
         (
             source["source"],
-            source["stream"],
+            _stream_text(source["stream"]),
             source["patient"],
             str(source["n_packets"]),
             str(source["n_lost"]),
@@ -181,6 +182,15 @@ def _print_alerts(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # ri
     out.print()
 
 
+def _stream_text(stream: str) -> str:
+    """Return a stream's name with the Bluetooth SIG's UUIDs in their short form.
+
+    >>> _stream_text("stored:00002a5e-0000-1000-8000-00805f9b34fb")
+    'stored:2a5e'
+    """
+    return re.sub(r"0000([0-9a-f]{4})-0000-1000-8000-00805f9b34fb", r"\1", stream)
+
+
 def _print_sensors(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console
     if not live["sensors"]:
         return
@@ -210,6 +220,8 @@ def _print_readings(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # 
         return
     rows = []
     for reading in live["readings"]:
+        if reading["signal"].endswith("_flag"):
+            continue
         label, unit, decimals = _MEASURED.get(reading["signal"], (reading["signal"], "", 1))
         ago = None if reading["at_s"] is None else live["now_s"] - reading["at_s"]
         when = "time unknown" if ago is None else f"{span_text(ago)} ago"

@@ -23,6 +23,7 @@ from edge.pipeline import PipelineSettings
 from edge.records import (
     Alert,
     AlertState,
+    Beat,
     Features,
     LinkChange,
     LinkState,
@@ -160,6 +161,20 @@ def test_two_sensors_do_not_hide_that_one_is_off():
     _, records = live(packets, 60.0)
 
     assert states(records, "lead_off")[0][1] is AlertState.RAISED
+
+
+def test_two_straps_do_not_count_every_beat_twice():
+    def beats(source, at_s):
+        return Packet(source, uuid(0x2A37), at_s, bytes([0x16, 60, 0x00, 0x04]))
+
+    one = [beats(STRAP, 1.0 + i) for i in range(30)]
+    other = [beats(CLIP, 1.4 + i) for i in range(90)]
+    _, records = live([*one, *other], 95.0)
+    found = of(Beat, records)
+
+    assert 85 <= len(found) <= 92
+    assert {b.source for b in found if b.at_s < 30.0} == {STRAP}
+    assert {b.source for b in found if b.at_s > 45.0} == {CLIP}
 
 
 def test_a_lost_key_alerts_until_it_is_mended():
