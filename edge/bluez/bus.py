@@ -72,6 +72,13 @@ class Bluez:
         """Return a connection that opens when it is entered."""
         return cls(bus_address)
 
+    @classmethod
+    def over(cls, bus: MessageBus) -> Bluez:
+        """Return a view of a connection that is open, and that somebody else closes: bleak's."""
+        view = cls()
+        view._open = bus
+        return view
+
     async def __aenter__(self) -> Self:
         """Connect to the bus.
 

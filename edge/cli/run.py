@@ -20,14 +20,18 @@ from edge.assemble import NoModel, assemble, open_scorer, settings_of
 from edge.bundle import BundleError
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
-from edge.config import Config, as_document
+from edge.config import Config, Source, as_document
 from edge.daemon import Daemon, Link, Places
+from edge.devices import load
 from edge.discover import discover
 from edge.pipeline import Scores
 from edge.readers import Reader, simulated
 from edge.readers import replay as played
 from edge.records import ScorerError
 from edge.store import DATABASE, Run
+
+BLUETOOTH = "ble"
+"""The reader of all paired sensors."""
 
 _log = structlog.get_logger("run")
 
@@ -59,6 +63,8 @@ def command(
     links = _links(settings, simulate, replay)
     _prepare(settings.box.data_dir)
     _log_plainly()
+    if all(link.reader.name == BLUETOOTH for link in links) and not load(settings.box.data_dir):
+        _log.warning("no sensor is paired yet: see `homeward scan` and `homeward pair`")
     scorer, trouble = _scorer(settings)
     clock = BootClock()
     run = Run(
@@ -70,7 +76,8 @@ def command(
         model_id=getattr(scorer, "model_id", ""),
     )
     pipeline = assemble(settings_of(settings), run.run_id, scorer=scorer, start_s=run.started_s)
-    places = Places(settings.box.data_dir / DATABASE, settings.box.socket, log)
+    folder = settings.box.data_dir
+    places = Places(folder / DATABASE, settings.box.socket, log, folder)
     gc.collect()
     gc.freeze()  # what is there now lives as long as the process: no need to look at it again
 
@@ -102,13 +109,22 @@ def _links(config: Config, simulate: str | None, replay: Path | None) -> list[Li
         played.packets(recording)
         links.append(Link("replay", readers["replay"], recording, patient))
     if not links:
-        links = [Link(s.name, readers[s.reader], s.settings, s.patient) for s in config.sources]
+        links = [_configured(s, readers[s.reader]) for s in config.sources]
+        if config.box.bluetooth and not any(link.reader.name == BLUETOOTH for link in links):
+            # Whose each sensor is stands in the list of paired ones.
+            links.append(Link("bluetooth", readers[BLUETOOTH], readers[BLUETOOTH].settings()))
     if not links:
         raise CommandError(
             "there is nothing to watch: add [[sources]] to the configuration (`homeward config "
-            "--toml` shows how), or try `homeward run --simulate demo`"
+            "--toml` shows how), pair a sensor, or try `homeward run --simulate demo`"
         )
     return links
+
+
+def _configured(source: Source, reader: Reader) -> Link:
+    """Return the link of a configured source; sensors on Bluetooth each have their own patient."""
+    patient = "" if reader.name == BLUETOOTH else source.patient
+    return Link(source.name, reader, source.settings, patient)
 
 
 def _prepare(folder: Path) -> None:

@@ -244,13 +244,15 @@ def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "there is nothing to watch"),
+        (("--config", "{no_bluetooth}"), "there is nothing to watch"),
         (("--simulate", "no-such-scenario"), "no-such-scenario"),
         (("--replay", "no/such/recording"), "there is no recording"),
     ],
 )
 def test_a_start_that_cannot_work_says_why(box: Box, words: tuple[str, ...], said: str) -> None:
-    ended = box.call("run", *words)
+    told = box.data_dir.parent / "told.toml"
+    told.write_text("[box]\nbluetooth = false\n")
+    ended = box.call("run", *(word.format(no_bluetooth=told) for word in words))
     assert ended.returncode == 1
     assert said in ended.stderr
     assert "Traceback" not in ended.stderr
