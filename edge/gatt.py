@@ -103,10 +103,14 @@ class Records(msgspec.Struct, frozen=True):
     sequence_at : int | None
         Where a record holds its 16-bit sequence number, so that only newer ones are asked for;
         None: it has none, and all are asked for.
+    epoch : str
+        Characteristic, among those that are read, that says since when the numbers run: when it
+        has changed they began anew, and all are asked for. Empty: they never do.
     """
 
     on: str
     sequence_at: int | None = None
+    epoch: str = ""
 
     def request(self, after: int | None) -> bytes:
         """Return the command for all records, or for those after a sequence number."""
@@ -120,6 +124,21 @@ class Records(msgspec.Struct, frozen=True):
         if self.sequence_at is None or len(record) < self.sequence_at + 2:
             return None
         return uint16(record, self.sequence_at)
+
+
+class SessionClock(msgspec.Struct, frozen=True):
+    """A clock that only counts: minutes since a start.
+
+    Attributes
+    ----------
+    start : str
+        Characteristic that begins with the date and time of the start (seven bytes).
+    minutes : str
+        Characteristic that begins with the minutes that have passed since (16 bits).
+    """
+
+    start: str
+    minutes: str
 
 
 class Quirk(msgspec.Struct, frozen=True):
@@ -167,6 +186,8 @@ class Profile(msgspec.Struct, frozen=True):
         A command that has to be written again and again, every `poll_s`.
     records : Records | None
         Records it keeps.
+    clock : SessionClock | None
+        The clock its records are timed by, where that is not the device's current time.
     deadline_s : float
         An open link that is silent for longer is dead and is made anew. 0: the device sends when
         it has something (a scale), and its silence says nothing.
@@ -192,6 +213,7 @@ class Profile(msgspec.Struct, frozen=True):
     poll: Write | None = None
     poll_s: float = 0.0
     records: Records | None = None
+    clock: SessionClock | None = None
     deadline_s: float = 0.0
     mtu: int = 23
     options: tuple[str, ...] = ()

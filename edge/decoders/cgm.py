@@ -61,7 +61,7 @@ import numpy as np
 
 from edge.bits import date_time_s, sfloat, uint16, uint24
 from edge.decoders import BrokenError, Decode, Decoder, NotMineError
-from edge.gatt import STORED, Profile, Records, uuid
+from edge.gatt import STORED, Profile, Records, SessionClock, uuid
 from edge.records import Packet, Samples, Stamp
 
 SERVICE: Final = uuid(0x181F)
@@ -265,7 +265,8 @@ DECODER = Decoder(
             # The feature comes first: it says whether the others end in a CRC.
             read=(FEATURE, SESSION_START, STATUS, RUN_TIME),
             # The filter is the time offset; of these requests none carries an E2E-CRC.
-            records=Records(on=MEASUREMENT, sequence_at=4),
+            records=Records(on=MEASUREMENT, sequence_at=4, epoch=SESSION_START),
+            clock=SessionClock(start=SESSION_START, minutes=STATUS),
             deadline_s=900.0,
         ),
     ),

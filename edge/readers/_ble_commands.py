@@ -120,7 +120,10 @@ class Commands:
         to = pick(self._connection.found, write.to, profile.service)
         if to is None:
             raise NotReadyError(f"it has no characteristic {write.to} to be commanded by")
-        await self._connection.write(to, write.payload, response=write.response)
+        # Some devices of one family take a command only in the other way of writing.
+        way, other = "write", "write-without-response"
+        response = (write.response or other not in to.can) if way in to.can else False
+        await self._connection.write(to, write.payload, response=response)
 
     async def _write(self, profile: Profile, write: Write) -> None:
         if write.answer is None:

@@ -42,6 +42,13 @@ class Memory:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, bytes], None] = OrderedDict()
         self._last: dict[str, int] = {}
+        self._epochs: dict[str, bytes] = {}
+
+    def begin(self, stream: str, epoch: bytes) -> None:
+        """Take since when the numbers of a stream run; forget the last when that has changed."""
+        if self._epochs.get(stream, epoch) != epoch:
+            self._last.pop(stream, None)
+        self._epochs[stream] = epoch
 
     def last(self, stream: str) -> int | None:
         """Return the newest sequence number of a stream; None: nothing came yet."""
@@ -68,8 +75,8 @@ class Fetch:
     ----------
     connection : Connection
         The link; the control point and the records' characteristic are subscribed to already.
-    point : Characteristic
-        The control point.
+    places : tuple[Characteristic, Characteristic]
+        The control point, and where the records come.
     records : Records
         How to ask.
     stream : str
@@ -83,19 +90,24 @@ class Fetch:
     def __init__(  # one for each thing it needs; called in one place
         self,
         connection: Connection,
-        point: Characteristic,
+        places: tuple[Characteristic, Characteristic],
         records: Records,
         stream: str,
         memory: Memory,
         deliver: Callable[[str, bytes], None],
     ) -> None:
-        self._connection, self._point, self._records = connection, point, records
+        self._connection, self._records = connection, records
+        self.point, self.on = places
         self._stream, self._memory, self._deliver = stream, memory, deliver
+        # What comes live from here on is newer, and must not hide what lies between.
+        self._after = memory.last(stream)
         self._answer: bytes | None = None
         self._stirred = asyncio.Event()
         self.n_new = self.n_known = 0
         self.is_running = False
         """Whether what comes now was asked for."""
+        self.is_done = False
+        """Whether all there was has come."""
 
     def take(self, payload: bytes) -> None:
         """Take a record."""
@@ -106,6 +118,11 @@ class Fetch:
         else:
             self.n_known += 1
 
+    def pass_by(self, payload: bytes) -> None:
+        """Take note of a record that came live, once all that lay before it has been fetched."""
+        if self.is_done:
+            self._memory.is_new(self._stream, self._records, payload)
+
     def answered(self, payload: bytes) -> None:
         """Take what the control point says."""
         self._answer = payload
@@ -113,7 +130,7 @@ class Fetch:
 
     async def run(self) -> None:
         """Fetch what is new; a device that will not is left alone until the next link."""
-        after = self._memory.last(self._stream)
+        after = self._after
         self.is_running = True
         try:
             result = await self._ask(self._records.request(after))
@@ -121,7 +138,8 @@ class Fetch:
                 result = await self._ask(self._records.request(None))
         finally:
             self.is_running = False
-        if result not in {_SUCCESS, _NO_RECORDS}:
+        self.is_done = result in {_SUCCESS, _NO_RECORDS}
+        if not self.is_done:
             _log.warning("stored records not given", result=result, n_new=self.n_new)
         elif self.n_new:
             _log.info("stored records fetched", n_new=self.n_new, n_known=self.n_known)
@@ -131,7 +149,7 @@ class Fetch:
         self._answer = None
         try:
             async with asyncio.timeout(LONGEST_S):
-                await self._connection.write(self._point, request, response=True)
+                await self._connection.write(self.point, request, response=True)
                 return await self._result(request[0], QUIET_S)
         except TimeoutError:
             await self._call_off()
@@ -141,7 +159,7 @@ class Fetch:
         try:
             async with asyncio.timeout(ABORT_S):
                 self._answer = None
-                await self._connection.write(self._point, ABORT, response=True)
+                await self._connection.write(self.point, ABORT, response=True)
                 await self._result(_ABORT_OP, ABORT_S)
         except TimeoutError:
             _log.warning("stored records: the device does not answer")

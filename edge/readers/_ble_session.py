@@ -14,10 +14,10 @@ import structlog
 
 from edge.clock import WallEntry
 from edge.devices import Device
-from edge.events import DEVICE_CLOCK, DeviceClock, tell
+from edge.events import DEVICE_CLOCK, tell
 from edge.gatt import BATTERY_LEVEL, STORED, Profile
 from edge.readers import Rim
-from edge.readers._ble_clock import assume_clock, read_clock, set_clock
+from edge.readers._ble_clock import Clocks
 from edge.readers._ble_commands import Commands
 from edge.readers._ble_errors import LostError, SilentError
 from edge.readers._ble_faults import is_grave
@@ -68,7 +68,7 @@ class Session:
         self._is_open = False
         self._commands = Commands(connection, plan.device, self._raise_if_grave)
         self._heard = {use.profile.name: _Heard() for use in self._uses}
-        self._fetches: dict[int, Fetch] = {}
+        self._fetches: list[Fetch] = []
         self._subscribed: set[int] = set()
 
     @property
@@ -85,7 +85,11 @@ class Session:
         """Bring the device to send; whatever goes wrong is raised."""
         for use in self._uses:
             for one in use.read:
-                self._hold(use.profile.prefix + one.uuid, await self._try_read(one))
+                value = await self._try_read(one)
+                self._hold(use.profile.prefix + one.uuid, value)
+                records = use.profile.records
+                if value is not None and records is not None and records.epoch == one.uuid:
+                    self._plan.memory.begin(_stored(use.profile), value)
         await self._start_battery()
         await self._start_clock()
         for use in self._uses:
@@ -161,47 +165,48 @@ class Session:
                 self._raise_if_grave(error)
 
     async def _start_clock(self) -> None:
-        wall = self._plan.wall()
-        told: DeviceClock | None = None
-        try:
-            if self._plan.write_time and wall.synchronised:
-                await set_clock(self._connection, wall)
-        except Exception as error:  # noqa: BLE001  # judged below
-            self._raise_if_grave(error)
-        try:
-            told = await read_clock(self._connection, self._source, self._plan.rim.now_s)
-        except Exception as error:  # noqa: BLE001  # judged below
-            self._raise_if_grave(error)
-        if told is None and any(_carries_times(use.profile) for use in self._uses):
-            told = assume_clock(self._source, wall, self._plan.rim.now_s())
-        if told is not None:
-            self._held.append(tell(DEVICE_CLOCK, told, self._plan.rim.now_s()))
+        plan = self._plan
+        clocks = Clocks(self._connection, self._source, plan.rim.now_s, self._raise_if_grave)
+        profiles = [use.profile for use in self._uses]
+        for told in await clocks.learn(profiles, plan.wall, write_time=plan.write_time):
+            self._held.append(tell(DEVICE_CLOCK, told, plan.rim.now_s()))
 
     async def _subscribe(self, use: Use) -> None:
         heard = self._heard[use.profile.name]
         for one in use.replies:
             await self._take_from(one, self._commands.listener(one.uuid))
         records = use.profile.records
+        fetch = self._fetch_of(use)
         for one in use.listen:
             take = self._listener(use.profile.prefix + one.uuid, heard)
             if one.uuid in self._commands.answering(use.profile):
                 take = _both(take, self._commands.listener(one.uuid))
             if records is not None and one.uuid == records.on:
-                take = self._sorter(one.handle, take)
+                take = self._sorter(fetch, take)
             await self._take_from(one, take)
-        if (
-            records is None
-            or (point := control_point(self._connection, use.profile.service)) is None
-        ):
-            return
-        on = pick(self._connection.found, records.on, use.profile.service)
-        if on is None:
-            return
-        stream = f"{STORED}{use.profile.prefix}{on.uuid}"
-        fetch = Fetch(self._connection, point, records, stream, self._plan.memory, self._deliver)
-        await self._take_from(on, self._sorter(on.handle, _ignore))
-        await self._take_from(point, lambda _, data: fetch.answered(bytes(data)))
-        self._fetches[on.handle] = fetch
+        if fetch is not None:
+            # Where records are not among what is listened to, only those asked for are taken.
+            await self._take_from(fetch.on, self._sorter(fetch, _ignore))
+            await self._take_from(fetch.point, lambda _, data: fetch.answered(bytes(data)))
+            self._fetches.append(fetch)
+
+    def _fetch_of(self, use: Use) -> Fetch | None:
+        """Return what fetches a profile's records; None where the device keeps none."""
+        records, service = use.profile.records, use.profile.service
+        if records is None:
+            return None
+        point = control_point(self._connection, service)
+        on = pick(self._connection.found, records.on, service)
+        if point is None or on is None:
+            return None
+        return Fetch(
+            self._connection,
+            (point, on),
+            records,
+            _stored(use.profile),
+            self._plan.memory,
+            self._deliver,
+        )
 
     async def _take_from(self, one: Characteristic, take: Take) -> None:
         if one.handle not in self._subscribed:
@@ -224,18 +229,19 @@ class Session:
 
         return take
 
-    def _sorter(self, handle: int, live: Take) -> Take:
+    def _sorter(self, fetch: Fetch | None, live: Take) -> Take:
         """Return what tells records that were asked for from what is measured now.
 
         Both come on one characteristic; while a fetch runs, all that comes is taken as stored.
         """
 
         def take(sender: object, data: bytearray) -> None:
-            fetch = self._fetches.get(handle)
             if fetch is not None and fetch.is_running:
                 fetch.take(bytes(data))
-            else:
-                live(sender, data)
+                return
+            if fetch is not None:
+                fetch.pass_by(bytes(data))
+            live(sender, data)
 
         return take
 
@@ -260,18 +266,17 @@ class Session:
             await asyncio.sleep(due_s - loop.time())
 
     async def _fetch_all(self) -> None:
-        for handle, fetch in tuple(self._fetches.items()):
+        for fetch in self._fetches:
             try:
                 await fetch.run()
             except Exception as error:  # noqa: BLE001  # judged below; live data go on without it
                 self._raise_if_grave(error)
                 _log.warning("stored records not fetched", error=repr(error))
-            finally:
-                self._fetches.pop(handle, None)
 
 
-def _carries_times(profile: Profile) -> bool:
-    return profile.records is not None or profile.deadline_s == 0
+def _stored(profile: Profile) -> str:
+    """Return the stream of a profile's records; empty where it has none."""
+    return f"{STORED}{profile.prefix}{profile.records.on}" if profile.records else ""
 
 
 def _both(first: Take, second: Take) -> Take:

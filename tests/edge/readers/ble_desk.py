@@ -87,7 +87,9 @@ SERVICE, DATA, CONTROL, ONCE = uuid(0xFE00), uuid(0xFE01), uuid(0xFE02), uuid(0x
 WALL = WallEntry("boot", 100.0, 1_800_000_000.0, synchronised=True)
 UNSET = msgspec.structs.replace(WALL, synchronised=False)
 STREAMING = Profile("streaming", "", SERVICE, (DATA,), deadline_s=5.0)
-FOUND = has(SERVICE, (DATA, "notify"), (CONTROL, "write notify"), (ONCE, "read"))
+FOUND = has(
+    SERVICE, (DATA, "notify"), (CONTROL, "write write-without-response notify"), (ONCE, "read")
+)
 
 
 class Bench:

@@ -9,6 +9,7 @@ from edge.gatt import (
     STORED,
     Profile,
     Records,
+    uuid,
 )
 from edge.readers._ble_records import Memory
 from tests.edge.readers.ble_desk import (
@@ -86,6 +87,58 @@ def test_a_device_that_cannot_filter_sends_all_and_nothing_comes_twice():
         again = await fetched(desk, memory)
         assert [one for _, one, _ in desk.written] == [bytes([1, 3, 1, 5, 0]), bytes([1, 1])]
         assert again.payloads(STORED + DATA) == [record(5)]
+
+
+def test_what_came_live_after_a_whole_fetch_is_not_asked_for_again():
+    @fast
+    async def play():
+        memory = Memory()
+        desk = Keeper(*map(record, range(3)))
+        bench = Bench(desk, KEEPING, memory=memory)
+        await bench.session.start()
+        asyncio.get_running_loop().call_later(30.0, desk.notify, DATA, record(3))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.session.run(), 60)
+        assert bench.payloads() == [record(3)]
+        again = Keeper(*map(record, range(6)))
+        second = await fetched(again, memory)
+        assert again.written[-1][1] == bytes([1, 3, 1, 4, 0])
+        assert second.payloads(STORED + DATA) == [record(4), record(5)]
+
+
+def test_what_comes_live_before_the_fetch_hides_nothing_that_lies_between():
+    @fast
+    async def play():
+        memory = Memory()
+        await fetched(Keeper(*map(record, range(3))), memory)
+        desk = Keeper(*map(record, range(9)))
+        bench = Bench(desk, KEEPING, memory=memory)
+        await bench.session.start()
+        desk.notify(DATA, record(8))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.session.run(), 60)
+        assert bench.payloads(STORED + DATA) == [record(n) for n in range(3, 9)]
+
+
+def test_a_new_epoch_begins_the_numbers_anew():
+    epoch = uuid(0x2AAA)
+    counting = Profile(
+        "counting", "", SERVICE, (DATA,), (epoch,), records=Records(DATA, 0, epoch=epoch)
+    )
+
+    @fast
+    async def play():
+        memory = Memory()
+        for began, expected in ((b"a", None), (b"a", 5), (b"b", None)):
+            desk = Keeper(*map(record, range(5)))
+            desk.found = (*desk.found, *has(SERVICE, (epoch, "read")))
+            desk.values = {epoch: began}
+            bench = Bench(desk, counting, memory=memory)
+            await bench.session.start()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(bench.session.run(), 60)
+            asked = next(payload for to, payload, _ in desk.written if payload[0] == 1)
+            assert asked == Records(DATA, 0).request(None if expected is None else expected - 1)
 
 
 def test_a_fetch_that_goes_quiet_is_called_off_and_live_data_go_on():

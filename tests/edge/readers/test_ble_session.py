@@ -10,6 +10,7 @@ from edge.gatt import (
     BATTERY_LEVEL,
     Answer,
     Feature,
+    Profile,
     Write,
     uuid,
 )
@@ -20,6 +21,7 @@ from tests.edge.readers.ble_desk import (
     DATA,
     FOUND,
     ONCE,
+    SERVICE,
     STREAMING,
     Bench,
     Desk,
@@ -114,6 +116,17 @@ def test_options_features_and_optional_commands_decide_what_is_written():
             await Bench(desk, profile, device=device).session.start()
             assert [payload[0] for _, payload, _ in desk.written] == wanted
             assert [response for *_, response in desk.written] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("can", "confirmed"), [("write", True), ("write-without-response", False)])
+def test_a_command_goes_the_way_the_device_takes(can, confirmed):
+    @fast
+    async def play():
+        for response in (True, False):
+            desk = Desk(*has(SERVICE, (DATA, "notify"), (CONTROL, can)))
+            start = (Write(CONTROL, b"x", response=response),)
+            await Bench(desk, Profile("p", "", SERVICE, (DATA,), start=start)).session.start()
+            assert [how for *_, how in desk.written] == [confirmed]
 
 
 def test_a_command_without_its_characteristic_ends_the_start():
