@@ -39,7 +39,7 @@ any case, so that nothing depends on the feature having been read.
     16 below, 17 above the patient's limit                         stays
     18 hypo, 19 hyper limit passed                                 stays
     20 falling, 21 rising too fast                                 stays
-    22 below, 23 above what the sensor can measure (LO, HI)        NaN
+    22 below, 23 above what the sensor can measure (LO, HI)        NaN, and a flag of its own
 
 The trend goes with its value. A control solution (type 10 of the feature) is not the patient: no
 samples. Values have whole minutes, so their times are up to a minute early: that is stated.
@@ -76,6 +76,8 @@ HAS_QUALITY: Final = 0x02
 # Flag of each status byte, and the bit its own first one is; in their order in the record.
 _STATUS_BYTES: Final = ((0x80, 0), (0x40, 8), (0x20, 16))
 NO_VALUE: Final = sum(1 << bit for bit in (0, 2, 3, 5, 11, 12, 13, 22, 23))
+TOO_LOW: Final = 1 << 22
+TOO_HIGH: Final = 1 << 23
 CLOCK_NOT_SET: Final = 1 << 8
 HAS_CRC: Final = 1 << 12
 CONTROL_TYPE: Final = 10
@@ -130,7 +132,9 @@ class _Sensor:
         tuple[Samples, ...]
             For each record, oldest first: ``glucose_mgdl`` (1,), NaN where the sensor does not
             stand by it; ``glucose_trend_mgdlmin`` and ``glucose_quality_pct`` (1,) where they are
-            sent. The stamp is session start and minutes, None where the start is not known.
+            sent; ``glucose_low_flag`` or ``glucose_high_flag`` (1,) where it is beyond what the
+            sensor can measure. All are recorded one by one. The stamp is session start and
+            minutes, None where the start is not known.
 
         Raises
         ------
@@ -219,6 +223,11 @@ class _Sensor:
             record.minutes, packet.arrived_s
         )
         found = [("glucose_mgdl", record.value_mgdl if trusted else math.nan)]
+        # Too low to be measured is no missing value: it has a flag of its own.
+        if record.status & TOO_LOW or record.value_mgdl == -math.inf:
+            found.append(("glucose_low_flag", 1.0))
+        elif record.status & TOO_HIGH or record.value_mgdl == math.inf:
+            found.append(("glucose_high_flag", 1.0))
         if record.trend_mgdlmin is not None:
             known = trusted and math.isfinite(record.trend_mgdlmin)
             found.append(("glucose_trend_mgdlmin", record.trend_mgdlmin if known else math.nan))
@@ -233,6 +242,7 @@ class _Sensor:
                 np.array([value], np.float32),
                 uncertainty_s=float(MINUTE_S) if stamp else 0.0,
                 stamp=stamp,
+                spot=True,
                 backfilled=backfilled,
             )
             for signal, value in found
@@ -254,7 +264,13 @@ def _open() -> Decode:
 DECODER = Decoder(
     name="cgm",
     streams=(MEASUREMENT, STORED + MEASUREMENT, FEATURE, STATUS, SESSION_START, RUN_TIME),
-    signals=("glucose_mgdl", "glucose_trend_mgdlmin", "glucose_quality_pct"),
+    signals=(
+        "glucose_mgdl",
+        "glucose_trend_mgdlmin",
+        "glucose_quality_pct",
+        "glucose_low_flag",
+        "glucose_high_flag",
+    ),
     open=_open,
     profiles=(
         Profile(

@@ -34,13 +34,16 @@ one that measures while it is connected may send the result at once.
     2  sample too small                           NaN
     3  strip inserted wrongly                     NaN
     4  wrong kind of strip                        NaN
-    5  higher than the meter can measure (HI)     NaN
-    6  lower than the meter can measure (LO)      NaN
+    5  higher than the meter can measure (HI)     NaN, and `glucose_high_flag`
+    6  lower than the meter can measure (LO)      NaN, and `glucose_low_flag`
     7  too hot for a valid result                 NaN
     8  too cold for a valid result                NaN
     9  strip pulled too soon                      NaN
     10 general fault of the meter                 NaN
     11 fault of its clock                         stays, without a time
+
+Plus and minus infinity say the same as bits 5 and 6: some meters send those. A result that is too
+low to be measured is no missing one, so that it has a flag of its own.
 
 A control solution is not the patient: no samples. Nor are there any where the record holds no
 concentration. Whole blood and plasma differ by about 11 % (doi:10.1515/CCLM.2006.275);
@@ -69,6 +72,8 @@ IS_MOLAR: Final = 0x04
 HAS_STATUS: Final = 0x08
 NO_RESULT: Final = 0x07FE
 """Status bits 1 to 10."""
+TOO_HIGH: Final = 1 << 5
+TOO_LOW: Final = 1 << 6
 CLOCK_FAULT: Final = 1 << 11
 CONTROL_TYPE: Final = 10
 CONTROL_LOCATION: Final = 4
@@ -95,8 +100,9 @@ def decode(packet: Packet) -> tuple[Samples, ...]:
     -------
     tuple[Samples, ...]
         ``glucose_mgdl`` (1,), a measurement of its own, NaN where the meter does not stand by it;
-        its stamp is the meter's date and time, None where that is not known. Empty for a control
-        solution, a record without a concentration and a context.
+        its stamp is the meter's date and time, None where that is not known; ``glucose_low_flag``
+        or ``glucose_high_flag`` (1,) where it is beyond what the meter can measure. Empty for a
+        control solution, a record without a concentration and a context.
 
     Raises
     ------
@@ -119,18 +125,25 @@ def decode(packet: Packet) -> tuple[Samples, ...]:
     status = uint16(payload, at_status) if flags & HAS_STATUS else 0
     factor = MGDL_OF_MOL_L if flags & IS_MOLAR else MGDL_OF_KG_L
     result_mgdl = sfloat(payload, at_result) * factor
+    found = []
+    if status & TOO_LOW or result_mgdl == -math.inf:
+        found.append(("glucose_low_flag", 1.0))
+    elif status & TOO_HIGH or result_mgdl == math.inf:
+        found.append(("glucose_high_flag", 1.0))
     if status & NO_RESULT or not 0.0 < result_mgdl <= HIGHEST_MGDL:
         result_mgdl = math.nan
-    return (
+    stamp = None if status & CLOCK_FAULT else _stamp(payload, flags)
+    return tuple(
         Samples(
-            "glucose_mgdl",
+            signal,
             packet.arrived_s,
             0.0,
-            np.array([result_mgdl], np.float32),
-            stamp=None if status & CLOCK_FAULT else _stamp(payload, flags),
+            np.array([value], np.float32),
+            stamp=stamp,
             spot=True,
             backfilled=packet.stream.startswith(STORED),
-        ),
+        )
+        for signal, value in [("glucose_mgdl", result_mgdl), *found]
     )
 
 
@@ -168,7 +181,7 @@ def _open() -> Decode:
 DECODER = Decoder(
     name="glucose",
     streams=(MEASUREMENT, STORED + MEASUREMENT, CONTEXT),
-    signals=("glucose_mgdl",),
+    signals=("glucose_mgdl", "glucose_low_flag", "glucose_high_flag"),
     open=_open,
     profiles=(
         Profile(

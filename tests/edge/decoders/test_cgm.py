@@ -67,13 +67,13 @@ def test_a_record_has_value_trend_and_quality(read):
         ("glucose_trend_mgdlmin", 1.2),
         ("glucose_quality_pct", 98.0),
     ]
-    assert not any(s.spot or s.backfilled for s in found)
+    assert all(s.spot and not s.backfilled for s in found)
 
 
 def test_what_it_kept_is_of_the_past(read):
     found = read("0A03 6400 0A00 0CF0 6200", STORED + MEASUREMENT)
     assert len(found) == 3
-    assert all(s.backfilled and not s.spot for s in found)
+    assert all(s.backfilled for s in found)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,9 @@ def test_a_new_session_has_no_time_until_its_start_is_read(read):
 @pytest.mark.parametrize("bit", [*range(6), *range(8, 15), *range(16, 24)])
 def test_a_value_the_sensor_does_not_stand_by_is_none(read, bit):
     status = (1 << bit).to_bytes(3, "little").hex()
-    value, trend, quality = read(f"0DE3 6400 0A00 {status} 0CF0 6200")
+    value, *flags, trend, quality = read(f"0DE3 6400 0A00 {status} 0CF0 6200")
+    beyond = {22: ["glucose_low_flag"], 23: ["glucose_high_flag"]}
+    assert [(s.signal, *s.values) for s in flags] == [(name, 1.0) for name in beyond.get(bit, [])]
     gone = bit in {0, 2, 3, 5, 11, 12, 13, 22, 23}
     assert math.isnan(value.values[0]) == math.isnan(trend.values[0]) == gone
     assert quality.values[0] == 98.0
@@ -151,7 +153,9 @@ def test_a_value_the_sensor_does_not_stand_by_is_none(read, bit):
 
 @pytest.mark.parametrize("raw", ["FF07", "0008", "0108", "FE07", "0208", "0000", "9CFF", "6510"])
 def test_what_is_no_value_stays_none(read, raw):
-    value, trend = read(f"0801 {raw} 0A00 0CF0")
+    value, *flags, trend = read(f"0801 {raw} 0A00 0CF0")
+    beyond = {"FE07": ["glucose_high_flag"], "0208": ["glucose_low_flag"]}
+    assert [s.signal for s in flags] == beyond.get(raw, [])
     assert math.isnan(value.values[0])
     assert math.isnan(trend.values[0])
 

@@ -65,14 +65,18 @@ def test_both_units_give_the_same_result():
 
 @pytest.mark.parametrize("bit", range(12))
 def test_a_result_the_meter_does_not_stand_by_is_no_value(bit):
-    (found,) = read(f"0A0100{BASE} 5AB0 11" + (1 << bit).to_bytes(2, "little").hex())
+    found, *flags = read(f"0A0100{BASE} 5AB0 11" + (1 << bit).to_bytes(2, "little").hex())
+    beyond = {5: ["glucose_high_flag"], 6: ["glucose_low_flag"]}
+    assert [(s.signal, *s.values) for s in flags] == [(name, 1.0) for name in beyond.get(bit, [])]
     assert math.isnan(found.values[0]) == (bit not in {0, 11})
 
 
 @pytest.mark.parametrize("raw", ["FF07", "0008", "0108", "FE07", "0208", "0000", "FFBF", "65E0"])
 def test_what_is_no_result_stays_none(raw):
     # The last two: less than nothing, and more than any meter can measure.
-    (found,) = read(f"020100{BASE} {raw} 11")
+    found, *flags = read(f"020100{BASE} {raw} 11")
+    beyond = {"FE07": ["glucose_high_flag"], "0208": ["glucose_low_flag"]}
+    assert [s.signal for s in flags] == beyond.get(raw, [])
     assert math.isnan(found.values[0])
 
 
