@@ -47,6 +47,15 @@ CONFIRM_S: Final = 2.0
 """BlueZ loads its bonds one by one when it starts: a missing one is looked for twice."""
 SOUND_S: Final = 5.0
 """A link that held so long was a good one, even if the sensor had nothing to say."""
+UNHEARD_DBM: Final = -127
+"""Strength of a sensor that is tried without having been heard."""
+VAIN: Final = 6
+"""Links in a row that a bonded sensor, though heard, let fall before it sent anything."""
+VAIN_ROWS: Final = frozenset({"aborted", "dropped", "gone", "hangs", "lost"})
+VAIN_WORDS: Final = (
+    "it is heard and lets every link fall: it may have lost its keys, or something else uses its "
+    "address; if it goes on, pair it again with `homeward pair --again`"
+)
 STUCK: Final = 3
 """Failures of one kind after which the radio is mended, though others are using it."""
 
@@ -69,6 +78,8 @@ class Keeper:
         self._stage = Stage.CONNECT
         self._last_row = ""
         self._is_quiet = False
+        self._n_vain = 0
+        self._is_heard = False
         self._radio: Radio | None = None
 
     async def keep(self, station: Station) -> None:
@@ -83,6 +94,7 @@ class Keeper:
 
     async def _once(self, station: Station) -> None:
         sighting = await self._find(station)
+        self._is_heard = sighting.rssi_dbm > UNHEARD_DBM
         radio = self._radio = station.radios.get(sighting.adapter)
         if radio is None or radio.slots.locked():
             return  # it went, or another sensor was quicker: listen again
@@ -167,6 +179,7 @@ class Keeper:
             if session.n_packets or lasted_s >= SOUND_S:
                 self._backoff.clear()
                 self._is_quiet = False
+                self._n_vain = 0
 
     async def _identify(self, connection: Connection, sighting: Sighting) -> Identity:
         return Identity(
@@ -211,7 +224,12 @@ class Keeper:
         if fault.row == "nothing to read":
             self.told.not_usable(LinkState.REFUSED, str(error))
         elif fault.action is not Action.PERSON:
-            self.told.lost(fault.words)
+            # BlueZ before 5.79 has no word for a key that is missing on the other side.
+            self._n_vain += self._is_heard and self.device.bonded and fault.row in VAIN_ROWS
+            if self._n_vain >= VAIN:
+                self.told.not_usable(LinkState.KEY_LOST, VAIN_WORDS)
+            else:
+                self.told.lost(fault.words)
         elif isinstance(error, RefusedError):
             self.told.not_usable(LinkState.REFUSED, str(error))
         elif self.device.bonded:
