@@ -377,7 +377,7 @@ class Bedside:
             return found.values.item(-1) if fresh else None
         low = int(np.searchsorted(found.times_s, end_s - length_s))
         inside: Iterable[float] = found.values[low:].tolist()
-        return sum(inside) / length_s
+        return math.fsum(inside) / length_s
 
 
 def _can_be_watched(track: Track) -> bool:

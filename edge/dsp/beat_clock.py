@@ -78,7 +78,7 @@ class BeatClock:
             what the strap takes for finding a beat beyond `DETECTION_S` has to be added.
         """
         spans_s = self._spans_s(samples)
-        self._sum_s += sum(spans_s)
+        self._sum_s += math.fsum(spans_s)
         late_s = arrived_s - self._sum_s
         rose_s = late_s - self._late_s[-1] if self._late_s else 0.0
         if rose_s > DOUBT * self._usual_s:
@@ -89,7 +89,7 @@ class BeatClock:
         at_s, last_s = self._sum_s + self._offset_s, self._last_s
         times_s = np.empty(len(spans_s))
         for i in range(len(spans_s)):
-            line_s = at_s - sum(spans_s[i + 1 :])
+            line_s = at_s - math.fsum(spans_s[i + 1 :])
             if not jumped:
                 # Beats slide on to the line: an interval is never bent by more than its share.
                 least_s = last_s + spans_s[i] * (1.0 - SLEW)

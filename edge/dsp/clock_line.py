@@ -178,7 +178,8 @@ def _supporting_edge(
                 break
             hull.pop()
         hull.append((x, y))
-    middle = sum(x for x, _ in points) / len(points)
+    # Exact: Python 3.12 sums otherwise than 3.11 does, and one bit may decide.
+    middle = math.fsum(x for x, _ in points) / len(points)
     right = next(i for i in range(1, len(hull)) if hull[i][0] >= middle)
     return hull[right - 1], hull[right]
 

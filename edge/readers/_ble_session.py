@@ -128,8 +128,10 @@ class Session:
         if not self._is_open:
             self._is_open = True
             self._plan.opened()
+            # As of now: other sensors' packets may have been delivered since these were read.
+            now_s = self._plan.rim.now_s()
             for packet in self._held:
-                self._plan.rim.deliver(packet)
+                self._plan.rim.deliver(msgspec.structs.replace(packet, arrived_s=now_s))
             self._held.clear()
 
     def _hold(self, stream: str, payload: bytes | None) -> None:
