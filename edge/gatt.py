@@ -113,11 +113,15 @@ class Records(msgspec.Struct, frozen=True):
     epoch: str = ""
 
     def request(self, after: int | None) -> bytes:
-        """Return the command for all records, or for those after a sequence number."""
+        """Return the command for all records, or for those from a sequence number on.
+
+        The last record is asked for again: what belongs to it (a glucose context) comes after it,
+        and may have been cut off.
+        """
         if after is None or self.sequence_at is None:
             return bytes([0x01, 0x01])
         # Report stored records, greater than or equal, filter: sequence number.
-        return bytes([0x01, 0x03, 0x01]) + ((after + 1) & 0xFFFF).to_bytes(2, "little")
+        return bytes([0x01, 0x03, 0x01]) + (after & 0xFFFF).to_bytes(2, "little")
 
     def sequence(self, record: bytes) -> int | None:
         """Return the sequence number of a record; None where it has none."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
+import numpy as np
 
 from edge.alarms import Rule, Step
 from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, AnswerError
@@ -65,6 +66,8 @@ START: Final = "box:start"
 EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK})
 BATTERY: Final = "battery_pct"
 N_NOTES: Final = 20
+MAX_LINKS: Final = 256
+"""Sources whose link is remembered."""
 
 
 class RuleSettings(msgspec.Struct, frozen=True):
@@ -192,6 +195,7 @@ class Pipeline:
         self._alerts = self._new_engine(run_id)
         self._scorer = scorer
         self._sensors = Sensors()
+        self._link_of: dict[str, str] = {}
         self._patients: dict[str, _Patient] = {}
         self._queue: list[Packet] = []
         self._tick = math.ceil(start_s / TICK_S)
@@ -285,6 +289,8 @@ class Pipeline:
             return
         patient = self._patient(stream.patient)
         patient.tally.n_broken += stream.n_broken - n_broken
+        if patient.unheard and _has_value(found):
+            patient.unheard.pop(self._link_of.get(stream.source, ""), None)
         place: Placement | None = None
         stamp: Stamp | float | None = None
         channels: set[tuple[str, str]] = set()
@@ -340,7 +346,8 @@ class Pipeline:
         if packet.stream == ASSIGN:
             told = msgspec.json.decode(packet.payload, type=Assignment)
             self._sources.assign(told.source, told.patient)
-            self._awaiting(told.patient).unheard.pop(told.link, None)
+            if told.source in self._link_of or len(self._link_of) < MAX_LINKS:
+                self._link_of[told.source] = told.link
         elif packet.stream == EXPECT:
             awaited = msgspec.json.decode(packet.payload, type=Expectation)
             unheard = self._awaiting(awaited.patient).unheard
@@ -441,6 +448,16 @@ class Pipeline:
 
     def _note(self, text: str) -> None:
         self._notes = [*self._notes, text][-N_NOTES:]
+
+
+def _has_value(found: Iterable[tuple[Samples, float]]) -> bool:
+    """Return whether there is a measurement among samples: no battery, and no mere flag."""
+    return any(
+        samples.signal != BATTERY
+        and not samples.signal.endswith("_flag")
+        and not np.isnan(samples.values).all()
+        for samples, _ in found
+    )
 
 
 def _set(rule: Rule, settings: PipelineSettings) -> RuleSettings:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -21,7 +21,7 @@ from edge.gatt import Profile
 from edge.readers import Rim
 from edge.readers._ble_air import Sighting
 from edge.readers._ble_backoff import Backoff
-from edge.readers._ble_errors import KeyLostError, NothingError, RefusedError
+from edge.readers._ble_errors import KeyLostError, LostError, NothingError, RefusedError
 from edge.readers._ble_faults import Action, Fault, Stage, is_grave, judge
 from edge.readers._ble_gatt import (
     DEVICE_INFORMATION,
@@ -41,6 +41,8 @@ from edge.records import LinkState, Security
 CONNECT_S: Final = 20.0
 OUTER_S: Final = 30.0
 """BlueZ can stall, and then the inner bound, which asks it to give up, does not hold."""
+START_S: Final = 30.0
+"""Asking a sensor what it has, subscribing and starting it take no longer."""
 UNHEARD_S: Final = 5.0
 """A bonded sensor that was not heard for so long is tried without: some only call their own."""
 CONFIRM_S: Final = 2.0
@@ -58,6 +60,8 @@ VAIN_WORDS: Final = (
 )
 STUCK: Final = 3
 """Failures of one kind after which the radio is mended, though others are using it."""
+
+_T = TypeVar("_T")
 
 _log = structlog.get_logger("ble")
 
@@ -79,7 +83,7 @@ class Keeper:
         self._last_row = ""
         self._is_quiet = False
         self._n_vain = 0
-        self._is_heard = False
+        self._is_heard = self._was_good = False
         self._radio: Radio | None = None
 
     async def keep(self, station: Station) -> None:
@@ -154,7 +158,7 @@ class Keeper:
             if not any(one.address == device.address and one.bonded for one in known):
                 raise KeyLostError("this box has lost its keys")
             security = device.security
-        identity = await self._identify(connection, sighting)
+        identity = await while_open(connection, self._identify(connection, sighting))
         uses = choose(_by_name(self._rim.profiles), connection.found, identity)
         if not uses:
             raise NothingError("it has nothing this box can read")
@@ -168,7 +172,7 @@ class Keeper:
         radio.sessions.add(session)
         began_s = asyncio.get_running_loop().time()
         try:
-            await session.start()
+            await while_open(connection, session.start())
             await session.run()
         except asyncio.CancelledError:
             await session.stop()
@@ -177,6 +181,7 @@ class Keeper:
             radio.sessions.discard(session)
             lasted_s = asyncio.get_running_loop().time() - began_s
             if session.n_packets or lasted_s >= SOUND_S:
+                self._was_good = True
                 self._backoff.clear()
                 self._is_quiet = False
                 self._n_vain = 0
@@ -213,6 +218,10 @@ class Keeper:
             station.lose(fault.words)
         await self._mend(station, fault)
         wait_s = self._backoff.wait_s(fault)
+        if self._was_good:
+            # The end of a link that worked is no failure to connect.
+            self._was_good = False
+            self._backoff.clear()
         if fault.action is Action.PERSON:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -246,7 +255,8 @@ class Keeper:
             if self._radio is None:
                 return
             broken = fault.action is Action.RADIO
-            if self._backoff.n_failures + 1 >= STUCK and (broken or self._is_stuck(fault)):
+            enough = STUCK - 1 if broken else STUCK
+            if self._backoff.n_failures + 1 >= enough and (broken or self._is_stuck(fault)):
                 await self._radio.ladder.climb(fault.words, is_broken=broken)
         except BluezError as error:
             _log.info("not mended", sensor=self.device.address[-5:], error=str(error))
@@ -270,6 +280,30 @@ class Keeper:
             if not one.bonded and not self.device.bonded:
                 with contextlib.suppress(BluezError):
                     await station.bluez.remove(one.path)
+
+
+async def while_open(connection: Connection, doing: Coroutine[Any, Any, _T]) -> _T:
+    """Do something on a link as long as it stands, and within `START_S`.
+
+    Raises
+    ------
+    LostError
+        The link broke off; BlueZ may leave what was asked unanswered then.
+    TimeoutError
+        It took too long.
+    """
+    work, gone = asyncio.create_task(doing), asyncio.create_task(connection.gone.wait())
+    try:
+        await asyncio.wait({work, gone}, timeout=START_S, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        if gone.done():
+            raise LostError("the link broke off before the sensor had started")
+        raise TimeoutError(f"the sensor had not started within {START_S:g} s")
+    finally:
+        work.cancel()
+        gone.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
 
 
 def _by_name(profiles: tuple[Profile, ...]) -> tuple[Profile, ...]:

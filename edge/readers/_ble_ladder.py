@@ -134,6 +134,18 @@ class Ladder:
                 self.steady.set()
             return name
 
+    async def refresh(self, why: str) -> None:
+        """Switch the radio off and on, without taking a step for it."""
+        async with self._climbing:
+            _log.warning("refreshing the radio", radio=self._adapter, why=why)
+            self.steady.clear()
+            try:
+                await self._cycle()
+            except BluezError as error:
+                _log.warning("step failed", radio=self._adapter, step="refresh", error=str(error))
+            finally:
+                self.steady.set()
+
     async def _cycle(self) -> None:
         if not self._adapter:
             return

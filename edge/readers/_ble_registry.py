@@ -17,6 +17,8 @@ from edge.readers._ble_station import Station
 
 LOOK_S: Final = 2.0
 """How often it is looked whether the list has changed."""
+END_AGAIN_S: Final = 10.0
+"""A task that is told to end and does not is told again."""
 
 _TOLD_LIVE: Final = frozenset({"name", "patient", "place", "words", "paired_utc"})
 """What may change of a sensor without its link being made anew."""
@@ -139,10 +141,15 @@ class Registry:
         keeper.changed.set()
 
     async def _end(self, addresses: tuple[str, ...]) -> None:
-        ending = [self._tasks.pop(address) for address in addresses if address in self._tasks]
-        for task in ending:
-            task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        ending = {self._tasks.pop(address) for address in addresses if address in self._tasks}
+        while ending:
+            for task in ending:
+                task.cancel()
+            # Again, if need be: in Python 3.11 a cancel that meets an error may be lost.
+            ended, ending = await asyncio.wait(ending, timeout=END_AGAIN_S)
+            for task in ended:
+                if not task.cancelled() and task.exception() is not None:
+                    _log.info("ended", error=repr(task.exception()))
 
 
 def _needs_anew(before: Device, after: Device) -> bool:

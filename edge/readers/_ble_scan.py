@@ -26,8 +26,12 @@ from edge.readers._ble_ladder import Ladder
 TICK_S: Final = 10.0
 FIRST_S: Final = 20.0
 RESTART_S: Final = 90.0
-LADDER_S: Final = 120.0
-"""BlueZ itself forgets a device it has not heard for 180 s."""
+LADDER_S: Final = 95.0
+"""Silence after which the radio is mended, so that a sensor that is there is back within 120 s."""
+RUNG_S: Final = 30.0
+"""What each step of the ladder has to help before the next is taken."""
+REFRESH_S: Final = 3600.0
+"""A radio that hears nobody while its links work is cycled no more often: that costs them 5 s."""
 START_S: Final = 10.0
 STOP_S: Final = 5.0
 GATHER_S: Final = 0.5
@@ -101,6 +105,7 @@ class Scanner:
         self._still = asyncio.Event()
         self._still.set()
         self._backoff = Backoff()
+        self._refresh_due_s = 0.0
         self.heard_s = asyncio.get_running_loop().time()
         """When anything was last heard, or began to be listened for."""
 
@@ -160,13 +165,15 @@ class Scanner:
             while self._is_wanted():
                 await self._stirred(TICK_S)
                 silent_s = loop.time() - self.heard_s
-                if silent_s >= LADDER_S and not self._is_alive():
+                if silent_s >= LADDER_S and self._is_alive():
+                    began_s = await self._refresh(began_s)
+                elif silent_s >= LADDER_S:
                     await self._stop()
                     await self._ladder.climb("nothing is heard", is_broken=False)
                     await self._start()
-                    # The next rung, if this one does not help, after `LADDER_S - RESTART_S`.
+                    # The next rung, if this one does not help, comes after `RUNG_S`.
                     began_s = loop.time()
-                    self.heard_s = began_s - RESTART_S
+                    self.heard_s = began_s - (LADDER_S - RUNG_S)
                 elif silent_s >= FIRST_S and loop.time() - began_s >= self._patience_s(silent_s):
                     _log.info("scan begun anew", radio=self._adapter, silent_s=round(silent_s))
                     await self._stop()
@@ -175,6 +182,21 @@ class Scanner:
         finally:
             await self._stop()
             self._still.set()
+
+    async def _refresh(self, began_s: float) -> float:
+        """Cycle a radio whose links work and that hears nobody, once in a while.
+
+        Where nobody else advertises, a sensor that is away is silence too: so no more than this.
+        Returns when the scan began.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._refresh_due_s:
+            return began_s
+        self._refresh_due_s = loop.time() + REFRESH_S
+        await self._stop()
+        await self._ladder.refresh("nothing is heard")
+        await self._start()
+        return loop.time()
 
     @staticmethod
     def _patience_s(silent_s: float) -> float:

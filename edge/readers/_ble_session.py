@@ -110,15 +110,21 @@ class Session:
         loop_s = asyncio.get_running_loop().time()
         for heard in self._heard.values():
             heard.at_s = max(heard.at_s, loop_s)
+        # No TaskGroup: in Python 3.11 a cancel that meets a child's error in one is lost.
+        polls = (self._commands.poll(use.profile) for use in self._uses)
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._watch_link(), self._watch_silence(), *polls, self._fetch_all())
+        ]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch_link())
-                group.create_task(self._watch_silence())
-                for use in self._uses:
-                    group.create_task(self._commands.poll(use.profile))
-                group.create_task(self._fetch_all())
-        except BaseExceptionGroup as ended:
-            raise _first(ended) from None
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
 
     async def stop(self) -> None:
         """Let the device rest; bounded, and never raises but when cancelled."""
@@ -222,9 +228,9 @@ class Session:
         seen = heard or _Heard()
 
         def take(_: object, data: bytearray) -> None:
-            packet = Packet(source, stream, now_s(), bytes(data))
             if not self._is_open:
                 self._open()
+            packet = Packet(source, stream, now_s(), bytes(data))
             seen.at_s = loop_s()
             seen.n += 1
             deliver(packet)
@@ -291,8 +297,3 @@ def _both(first: Take, second: Take) -> Take:
 
 def _ignore(_: object, __: bytearray) -> None:
     """Take nothing: what comes without having been asked for is no live stream."""
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

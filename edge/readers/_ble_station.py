@@ -31,6 +31,8 @@ MISSING_S: Final = 60.0
 LOOK_S: Final = 30.0
 """How often it is looked whether radios have come or gone."""
 
+ROOT_DEPTH: Final = 3
+"""Slashes in the path of a radio, ``/org/bluez/hci0``; devices have more."""
 _DBUS: Final = "org.freedesktop.DBus"
 _log = structlog.get_logger("ble")
 
@@ -211,6 +213,10 @@ class Station:
         """Notice when bluetoothd goes: its objects do not say goodbye when it crashes."""
 
         def take(message: Any) -> None:  # noqa: ANN401  # dbus-fast's, which only `edge.bluez` knows
+            if message.member in {"InterfacesAdded", "InterfacesRemoved"}:
+                if str(message.body[0]).count("/") == ROOT_DEPTH:  # a radio came or went
+                    self._looked_s = -LOOK_S
+                return
             is_bluez = message.member == "NameOwnerChanged" and message.body[0] == "org.bluez"
             if is_bluez and message.body[1]:  # there was one before
                 self.lose("the system's Bluetooth service was restarted")
@@ -219,5 +225,7 @@ class Station:
             f"type='signal',sender='{_DBUS}',interface='{_DBUS}',"
             "member='NameOwnerChanged',arg0='org.bluez'"
         )
+        objects = "type='signal',sender='org.bluez',interface='org.freedesktop.DBus.ObjectManager'"
         self.bluez.bus.add_message_handler(take)
+        await self.bluez.call("/org/freedesktop/DBus", _DBUS, "AddMatch", "s", [objects], to=_DBUS)
         await self.bluez.call("/org/freedesktop/DBus", _DBUS, "AddMatch", "s", [rule], to=_DBUS)

@@ -268,8 +268,10 @@ async def run(settings: Settings, rim: Rim) -> None:
         try:
             async with _open(settings, means) as station:
                 worked_s = loop.time()
-                await registry.serve(station)
-                worked_s = loop.time()
+                try:
+                    await registry.serve(station)
+                finally:
+                    worked_s = loop.time()
                 registry.tell_all_lost(station.why_lost or "no sensor is registered")
         except (BluezError, OSError, EOFError) as error:
             registry.tell_all_lost("the system's Bluetooth service is gone")

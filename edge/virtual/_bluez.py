@@ -31,6 +31,7 @@ from edge.virtual._ether import Ether
 from edge.virtual._face import Face
 from edge.virtual._faults import Faults
 from edge.virtual._onair import OnAir
+from edge.virtual._patient_bus import PatientBus
 from edge.virtual._radio import MAX_MTU
 
 log = logging.getLogger(__name__)
@@ -196,7 +197,7 @@ class Bluez:
         await asyncio.sleep(0)
 
     async def _join(self) -> None:
-        bus = MessageBus(bus_address=self._address)
+        bus = PatientBus(bus_address=self._address)
         try:
             await bus.connect()
             bus.add_message_handler(self._take)

@@ -5,12 +5,12 @@ from edge.gatt import STORED, Profile, Quirk, Records, uuid
 METER = Profile("meter", "meter", uuid(0x1808), (uuid(0x2A18),), records=Records(uuid(0x2A18), 1))
 
 
-def test_records_are_asked_for_from_the_one_after_the_last():
+def test_records_are_asked_for_from_the_last_one_on():
     records = Records(uuid(0x2A18), sequence_at=1)
 
     assert records.request(None).hex() == "0101"
-    assert records.request(0x1234).hex() == "0103013512"
-    assert records.request(0xFFFF).hex() == "0103010000"
+    assert records.request(0x1234).hex() == "0103013412"
+    assert records.request(0xFFFF).hex() == "010301ffff"
     assert records.sequence(bytes([0x00, 0x34, 0x12])) == 0x1234
     assert records.sequence(bytes([0x00, 0x34])) is None
 

@@ -212,6 +212,15 @@ def test_a_sensor_that_is_awaited_for_nobody_in_particular_is_the_first_patients
     assert {p.patient for p in made.live().patients} == {"anna"}
 
 
+def test_a_sensor_that_connected_and_never_measured_anything_is_missed():
+    told = [tell(EXPECT, Expectation(STRAP, ""), 0.5), link(1.0, LinkState.CONNECTED)]
+    told.append(tell(ASSIGN, Assignment(STRAP, "", STRAP), 1.0))
+    battery = Packet(STRAP, uuid(0x2A19), 1.2, bytes([80]))
+    packets = [*told, battery, strap(1.5, bpm=0), link(2.0, LinkState.LOST)]
+
+    assert states(live(packets, 100.0)[1], "never_heard")[0] == (61.0, AlertState.RAISED)
+
+
 def test_a_withdrawn_expectation_is_no_longer_missed():
     told = [tell(EXPECT, Expectation(STRAP, ""), 0.5)]
     told.append(tell(EXPECT, Expectation(STRAP, "", withdrawn=True), 30.0))
