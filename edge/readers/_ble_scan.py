@@ -106,6 +106,7 @@ class Scanner:
         self._still.set()
         self._backoff = Backoff()
         self._refresh_due_s = 0.0
+        self._refreshed_s = -RUNG_S
         self.heard_s = asyncio.get_running_loop().time()
         """When anything was last heard, or began to be listened for."""
 
@@ -196,7 +197,8 @@ class Scanner:
         await self._stop()
         await self._ladder.refresh("nothing is heard")
         await self._start()
-        return loop.time()
+        self._refreshed_s = loop.time()
+        return self._refreshed_s
 
     @staticmethod
     def _patience_s(silent_s: float) -> float:
@@ -218,6 +220,8 @@ class Scanner:
 
     def _heard(self, sighting: Sighting) -> None:
         self.heard_s = sighting.at_s
+        if sighting.at_s - self._refreshed_s < RUNG_S:
+            self._refresh_due_s = 0.0  # it helped, and may be needed again
         self._backoff.clear()
         self._ladder.came_back()
         self._ears.heard(sighting)
