@@ -170,11 +170,14 @@ class Scanner:
                     began_s = await self._refresh(began_s)
                 elif silent_s >= LADDER_S:
                     await self._stop()
-                    await self._ladder.climb("nothing is heard", is_broken=False)
+                    step = await self._ladder.climb("nothing is heard", is_broken=False)
+                    if not step:
+                        # Nobody is there, or nothing helped: it costs nobody a link to go on.
+                        await self._ladder.refresh("nothing is heard")
                     await self._start()
                     # The next rung, if this one does not help, comes after `RUNG_S`.
                     began_s = loop.time()
-                    self.heard_s = began_s - (LADDER_S - RUNG_S)
+                    self.heard_s = began_s - (LADDER_S - (RUNG_S if step else RESTART_S))
                 elif silent_s >= FIRST_S and loop.time() - began_s >= self._patience_s(silent_s):
                     _log.info("scan begun anew", radio=self._adapter, silent_s=round(silent_s))
                     await self._stop()
