@@ -232,7 +232,8 @@ def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box
         assert run["monitor"]["pid"] == second.pid
         with History.open(box.data_dir / DATABASE) as history:
             assert alert["id"] in {a.alert.id for a in history.alerts()}
-            assert len(history.runs()) == 2
+            # The status may be answered before the store is open.
+            wait_for(lambda: len(history.runs()) == 2, START_S, "the second run in the store")
         stored = box.call("alerts")
         assert alert["id"] in stored.stdout
     finally:

@@ -235,5 +235,5 @@ def test_records_are_asked_for_by_their_minutes():
     assert profile.records is not None
     record = bytes.fromhex("06006400FE01")
     assert profile.records.sequence(record) == 0x01FE
-    assert profile.records.request(0x01FE).hex() == "010301ff01"
+    assert profile.records.request(0x01FE).hex() == "010301fe01"
     assert profile.read[0] == FEATURE

@@ -124,10 +124,10 @@ def test_a_context_is_checked_and_gives_nothing(flags, n_bytes):
         read(whole[:-1].hex(), CONTEXT)
 
 
-def test_only_newer_records_are_asked_for():
+def test_records_are_asked_for_from_the_last_one_on():
     (profile,) = DECODER.profiles
     assert profile.records is not None
     record = bytes.fromhex(f"02FE01{BASE}5AB011")
     assert profile.records.sequence(record) == 0x01FE
     assert profile.records.request(None).hex() == "0101"
-    assert profile.records.request(0x01FE).hex() == "010301ff01"
+    assert profile.records.request(0x01FE).hex() == "010301fe01"

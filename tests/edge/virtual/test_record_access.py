@@ -135,7 +135,7 @@ def test_records_without_numbers_can_only_be_asked_for_together(operator):
 def test_what_the_reader_asks_for_is_understood():
     records = Records(on=ON, sequence_at=1)
     assert ask(bench(), records.request(None))[0] == list(range(10, 20))
-    assert ask(bench(), records.request(16))[0] == [17, 18, 19]
+    assert ask(bench(), records.request(16))[0] == [16, 17, 18, 19]
 
 
 def test_an_abort_stops_the_records_and_is_the_only_answer():
