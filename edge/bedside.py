@@ -28,6 +28,8 @@ MAX_SIGNALS: Final = 64
 """Signals of a patient that are kept apart; more means that something makes names up."""
 SWITCH_S: Final = 10.0
 """When the watched lead has sent nothing for so long, another lead that sends is watched."""
+SAME_BEAT_S: Final = 0.25
+"""A beat that lies no further after one a strap told of is that beat."""
 SILENT_S: Final = 5.0
 """When the strap whose beats count has sent none for so long, another strap's count."""
 LATE_S: Final = 3.0
@@ -113,6 +115,8 @@ class Bedside:
         self._shown: dict[str, Track] = {}
         self._values: dict[str, Values] = {}
         self._beats_by = ("", -math.inf)
+        self._ecg_tells = False
+        """Whether the ECG has shown its first beat; until then a strap's intervals count."""
         self._beat_clocks: dict[str, BeatClock] = {}
         self._said: dict[str, dict[str, tuple[float, float]]] = {}
         self._ecg: EcgLead | None = None
@@ -158,7 +162,7 @@ class Bedside:
 
     def _tells_beats(self, source: str, arrived_s: float) -> bool:
         """Return whether the intervals of a source are the ones that count now."""
-        if self._ecg is not None:
+        if self._ecg is not None and self._ecg_tells:
             return False
         teller, last_s = self._beats_by
         if source != teller and arrived_s - last_s <= SILENT_S:
@@ -218,7 +222,12 @@ class Bedside:
         beats: list[Beat] = []
         if found := ecg.advance(until_s):
             track, intervals = ecg.track, self._value_of(BEATS)
+            # At first, what a strap has told of until now.
+            told_s = -math.inf if self._ecg_tells else intervals.series.last_s + SAME_BEAT_S
+            self._ecg_tells = True
             for idx, at_s, rr_ms in found:
+                if at_s < told_s:
+                    continue
                 intervals.take(at_s, rr_ms)
                 # A beat without a known interval is still a beat.
                 intervals.last_s = at_s

@@ -175,8 +175,12 @@ def test_a_strap_counts_only_where_no_ecg_shows_the_beats():
     rr = Samples("rr_ms", 0.0, 0.0, np.array([800.0], np.float32))
 
     assert len(bedside.take_values(rr, 5.0, "strap")) == 1
-    feed(bedside, ecg(6.0, 4.0), 6.0)
-    assert bedside.take_values(rr, 10.0, "strap") == []
+    feed(bedside, ecg(6.0, 2.0), 6.0)
+    assert len(bedside.take_values(rr, 8.0, "strap")) == 1  # it has shown none yet
+    beats = feed(bedside, ecg(8.0, 8.0), 8.0)
+    assert beats
+    assert min(beat.at_s for beat in beats) > 8.0  # none that the strap has told of
+    assert bedside.take_values(rr, 16.0, "strap") == []
 
 
 def test_a_trace_is_a_copy():
