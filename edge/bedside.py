@@ -303,6 +303,7 @@ class Bedside:
             self._shown.setdefault(f"{samples.signal}:{samples.lead or source}", track)
         if self._ecg is None and _can_be_watched(track):
             self._ecg = EcgLead(track)
+            self._ecg_tells = False
         return track
 
     def _replace(self, old: Track, new: Track) -> None:
@@ -312,6 +313,7 @@ class Bedside:
                 self._shown[name] = new
         if self._ecg is not None and self._ecg.track is old:
             self._ecg = EcgLead(new) if _can_be_watched(new) else None
+            self._ecg_tells = False
 
     def _switch_lead(self, now_s: float) -> None:
         """Watch another lead that sends, in place of one that has fallen silent."""
@@ -319,6 +321,7 @@ class Bedside:
             sends = track.last_s > now_s - CURRENT_S[0]
             if sends and _can_be_watched(track):
                 self._ecg = EcgLead(track)
+                self._ecg_tells = False
                 self._shown["ecg_mv"] = track
                 return
 

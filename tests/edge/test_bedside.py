@@ -183,6 +183,18 @@ def test_a_strap_counts_only_where_no_ecg_shows_the_beats():
     assert bedside.take_values(rr, 16.0, "strap") == []
 
 
+def test_a_strap_counts_again_while_a_new_detector_finds_its_first_beats():
+    bedside = Bedside("p", 60.0)
+    rr = Samples("rr_ms", 0.0, 0.0, np.array([800.0], np.float32))
+    feed(bedside, ecg(0.0, 12.0), 0.0)
+    assert bedside.take_values(rr, 12.0, "strap") == []
+    # The board comes back with another rate: its detector begins anew.
+    anew = Samples("ecg_mv", 12.0, 200.0, ecg(12.0, 1.0)[:200], "II")
+    bedside.take_run(anew, Placement(0, 0, 12.0, 1 / 200.0, 0.01), "board")
+
+    assert len(bedside.take_values(rr, 13.0, "strap")) == 1
+
+
 def test_a_trace_is_a_copy():
     bedside = Bedside("p", 60.0)
     feed(bedside, ecg(0.0, 10.0), 0.0)
