@@ -17,6 +17,7 @@ from edge.features import FeatureFamily
 from edge.gatt import Profile
 from edge.pipeline import Pipeline, PipelineSettings, RuleSettings, Scores
 from edge.records import Features, Score, ScorerError
+from edge.wire import Wire
 
 
 def assemble(
@@ -54,6 +55,12 @@ def every_profile() -> tuple[Profile, ...]:
     """Return what all decoders know of Bluetooth devices."""
     decoders = discover(edge.decoders, "DECODER", Decoder)
     return tuple(profile for decoder in decoders for profile in decoder.profiles)
+
+
+def every_wire() -> tuple[Wire, ...]:
+    """Return what all decoders know of serial devices."""
+    decoders = discover(edge.decoders, "DECODER", Decoder)
+    return tuple(wire for decoder in decoders for wire in decoder.wires)
 
 
 class NoModel:

@@ -162,6 +162,29 @@ def crc16(payload: bytes) -> int:
     return binascii.crc_hqx(payload, 0xFFFF)
 
 
+def crc8(payload: bytes) -> int:
+    """Return the CRC-8 of the payload: polynomial 0x07, start 0, no reflection (CRC-8/SMBUS).
+
+    Examples
+    --------
+    >>> hex(crc8(b"123456789"))
+    '0xf4'
+    """
+    crc = 0
+    for byte in payload:
+        crc = _CRC8[crc ^ byte]
+    return crc
+
+
+def _crc8_of(byte: int) -> int:
+    for _ in range(8):
+        byte = (byte << 1 ^ 0x07) & 0xFF if byte & 0x80 else byte << 1
+    return byte
+
+
+_CRC8 = bytes(_crc8_of(byte) for byte in range(256))
+
+
 def cobs_encode(payload: bytes) -> bytes:
     """Return the payload without zero bytes (consistent overhead byte stuffing), no delimiter."""
     out = bytearray()

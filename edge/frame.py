@@ -8,6 +8,7 @@ the final zero. All numbers are little-endian.
 from __future__ import annotations
 
 import struct
+from enum import IntEnum
 
 import msgspec
 import numpy as np
@@ -18,18 +19,23 @@ from edge.records import check_signal
 
 STREAM = "uart:homeward"
 VERSION = 1
-DESCRIPTION, SAMPLES, STATUS = 1, 2, 3
+LINE = "uart:homeward_line"
+"""The same frames with their zeros, as a serial line brings them: cut anywhere."""
+DESCRIPTION, SAMPLES, STATUS, COMMAND, ANSWER = 1, 2, 3, 4, 5
 HOST_CLOCK = 0x01
 """Flag of a description: the clock is the receiver's own, nothing is to be estimated."""
 CLOCK_WRAP = 1 << 32
 SEQUENCE_WRAP = 1 << 16
 MAX_CHANNELS = 32
+MAX_RATE_MHZ = 100_000_000
 
 _HEAD = struct.Struct("<BHI")  # type, sequence, clock in us
 _HEAD_BYTES = _HEAD.size
 _DESCRIPTION = struct.Struct("<BBIB")  # version, flags, rate in mHz, channels
 _CHANNEL = struct.Struct("<Bdd")  # number type, gain, baseline
 _STATUS = struct.Struct("<BB")  # lead-off bits, battery
+_ANSWER = struct.Struct("<BHBI")  # code and sequence of the command, result, rate in mHz
+_RATE = struct.Struct("<I")  # mHz
 
 NUMBER_TYPES: dict[int, np.dtype[np.generic]] = {
     0: np.dtype("<i2"),
@@ -39,6 +45,23 @@ NUMBER_TYPES: dict[int, np.dtype[np.generic]] = {
 }
 """How a channel's numbers are sent; the lowest integer and NaN mean *no value*. 1 is kept for
 24-bit integers."""
+
+
+class Code(IntEnum):
+    """What a board can be told; the byte a command begins with."""
+
+    DESCRIBE = 0
+    START = 1
+    STOP = 2
+    RATE = 3
+
+
+class Result(IntEnum):
+    """What came of a command."""
+
+    DONE = 0
+    UNKNOWN = 1
+    REFUSED = 2
 
 
 class FrameError(ValueError):
@@ -92,6 +115,27 @@ class Status(msgspec.Struct, frozen=True):
 
     lead_off: int
     battery_pct: int | None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a board says to a command.
+
+    Attributes
+    ----------
+    code : int
+        The command's, one of `Code` unless the board is newer.
+    sequence : int
+        The command's own, so that an answer that comes late is known.
+    result : int
+        One of `Result`; a newer board may have more.
+    fs_hz : float
+        The rate in force after it, 0.0 while the board is stopped.
+    """
+
+    code: int
+    sequence: int
+    result: int
+    fs_hz: float
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -195,6 +239,43 @@ def unpack_status(body: bytes) -> Status:
     return Status(lead_off, None if battery > 100 else battery)
 
 
+def command(code: Code, sequence: int = 0, fs_hz: float | None = None) -> bytes:
+    """Return what is written to a board, zeros at both ends included.
+
+    Parameters
+    ----------
+    code : Code
+        What it is told.
+    sequence : int
+        Number that comes back in its answer.
+    fs_hz : float | None
+        The new rate, with `Code.RATE` only.
+
+    Raises
+    ------
+    ValueError
+        `Code.RATE` without a rate that can be sent, or a rate with another command.
+    """
+    if (fs_hz is None) == (code is Code.RATE):
+        raise ValueError("a rate belongs to the command RATE, and only to it")
+    body = bytes([code])
+    if fs_hz is not None:
+        rate_mhz = round(fs_hz * 1000)
+        if not 0 < rate_mhz <= MAX_RATE_MHZ:
+            raise ValueError(f"{fs_hz} Hz is no rate a board can have")
+        body += _RATE.pack(rate_mhz)
+    # The zero before it ends whatever the line made up while nobody was listening.
+    return b"\0" + pack(COMMAND, sequence, 0, body) + b"\0"
+
+
+def unpack_answer(body: bytes) -> Answer:
+    """Return the answer in the body of a frame; raises `FrameError` when it is cut."""
+    if len(body) < _ANSWER.size:
+        raise FrameError(f"answer frame has {len(body)} bytes, needs {_ANSWER.size}")
+    code, sequence, result, rate_mhz = _ANSWER.unpack_from(body)
+    return Answer(code, sequence, result, rate_mhz / 1000)
+
+
 def row_type(channels: tuple[Channel, ...]) -> np.dtype[np.generic]:
     """Return the type of one row of a samples frame: one number for each channel."""
     kinds = {channel.number_type for channel in channels}
@@ -211,7 +292,7 @@ def pack_rows(rows: NDArray[np.generic]) -> bytes:
 def _check_description(rate_mhz: int, channels: list[Channel]) -> None:
     if not 1 <= len(channels) <= MAX_CHANNELS:
         raise FrameError(f"description names {len(channels)} channels, 1 to {MAX_CHANNELS} can be")
-    if not 0 < rate_mhz <= 100_000_000:
+    if not 0 < rate_mhz <= MAX_RATE_MHZ:
         raise FrameError(f"description gives a rate of {rate_mhz / 1000} Hz")
     if len({(c.signal, c.lead) for c in channels}) != len(channels):
         raise FrameError("description names the same signal and lead twice")

@@ -20,7 +20,7 @@ from edge.records import Gap, Packet, Samples
 
 MAX_RATES: Final = 16
 """Signals and rates one stream may have claimed before its clocks are begun anew."""
-WIRED: Final = "uart:"
+WIRED: Final = ("uart:", "i2c:")
 """Streams of a cable begin so: what comes over it does not wait for a radio's turn."""
 MAX_STREAMS: Final = 256
 """Streams the monitor keeps apart; more means that something makes names up."""
@@ -66,6 +66,7 @@ class Stream:
         batch = self._decodes[0](waiting)
         for error in batch.errors:
             self._count(error)
+        self.n_broken += batch.n_damaged
         return batch.found
 
     def _decode_one(self, packet: Packet) -> list[tuple[Samples, float]]:
@@ -75,6 +76,7 @@ class Stream:
                 break
         for error in batch.errors:
             self._count(error)
+        self.n_broken += batch.n_damaged
         return batch.found
 
     def _count(self, error: DecodeError) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ from edge.store import DATABASE, Run
 
 BLUETOOTH = "ble"
 """The reader of all paired sensors."""
+SERIAL = "uart"
 
 _log = structlog.get_logger("run")
 
@@ -48,6 +50,12 @@ def command(
         Path | None,
         typer.Option(metavar="RECORDING", help="Watch a recording in real time instead."),
     ] = None,
+    uart: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PORT", help="Read this serial port instead; more than once for more ports."
+        ),
+    ] = None,
     log: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep every packet that enters in this packet log."),
@@ -55,12 +63,13 @@ def command(
 ) -> int:
     """Read the sensors, watch, store and alarm, until SIGTERM or Ctrl-C.
 
-    What is read stands in the configuration ([[sources]]), or is named with --simulate or
-    --replay. Ask the running monitor with `homeward status`, answer it with `homeward ack`.
+    What is read stands in the configuration ([[sources]]), or is named with --simulate,
+    --replay or --uart. Ask the running monitor with `homeward status`, answer it with
+    `homeward ack`.
     """
     os.umask(0o077)  # what the monitor writes is for its own user
     settings = load_config(config, data_dir)
-    links = _links(settings, simulate, replay)
+    links = _links(settings, simulate, replay, uart or ())
     _prepare(settings.box.data_dir)
     _log_plainly()
     if all(link.reader.name == BLUETOOTH for link in links) and not load(settings.box.data_dir):
@@ -87,7 +96,9 @@ def command(
     return asyncio.run(monitor())
 
 
-def _links(config: Config, simulate: str | None, replay: Path | None) -> list[Link]:
+def _links(
+    config: Config, simulate: str | None, replay: Path | None, ports: Sequence[Path]
+) -> list[Link]:
     """Return what to read: what the command line names, else what is configured.
 
     Raises
@@ -108,6 +119,7 @@ def _links(config: Config, simulate: str | None, replay: Path | None) -> list[Li
         recording = played.ReplaySettings(path=str(replay))
         played.packets(recording)
         links.append(Link("replay", readers["replay"], recording, patient))
+    links += [_serial(port, readers[SERIAL], patient) for port in ports]
     if not links:
         links = [_configured(s, readers[s.reader]) for s in config.sources]
         if config.box.bluetooth and not any(link.reader.name == BLUETOOTH for link in links):
@@ -119,6 +131,13 @@ def _links(config: Config, simulate: str | None, replay: Path | None) -> list[Li
             "--toml` shows how), pair a sensor, or try `homeward run --simulate demo`"
         )
     return links
+
+
+def _serial(port: Path, reader: Reader, patient: str) -> Link:
+    """Return the link of a serial port that the command line names."""
+    if not port.exists():
+        raise CommandError(f"there is no {port}: `homeward scan --serial` lists the serial ports")
+    return Link(port.name, reader, reader.settings(port=str(port)), patient)
 
 
 def _configured(source: Source, reader: Reader) -> Link:

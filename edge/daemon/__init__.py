@@ -22,7 +22,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from edge.assemble import every_profile
+from edge.assemble import every_profile, every_wire
 from edge.clock import BootClock, WallLog
 from edge.control.server import ControlServer
 from edge.daemon.answers import Answers
@@ -125,7 +125,9 @@ class Daemon:
         self._watchdog_s = watchdog_period_s()
         self._watchdog_due_s = -math.inf
         self._stop = asyncio.Event()
-        self._intake = Intake(list(links), clock.now_s, places.data_dir, every_profile())
+        self._intake = Intake(
+            list(links), clock.now_s, places.data_dir, every_profile(), every_wire()
+        )
         log = PacketLogWriter(places.packet_log) if places.packet_log is not None else None
         self._recorder = Recorder(
             places.database, run, clock.now_s, log, str(places.packet_log or "")

@@ -15,6 +15,7 @@ from edge.events import ASSIGN, BOX, EXPECT, Assignment, Expectation, tell
 from edge.gatt import Profile
 from edge.readers import Reader, ReadError, Rim
 from edge.records import Packet
+from edge.wire import Wire
 
 MAX_PACKETS = 20_000
 """Packets that may wait for a tick: three minutes of a hundred a second."""
@@ -94,6 +95,8 @@ class Intake:
         Where readers find the sensors that were paired.
     profiles : tuple[Profile, ...]
         What readers of Bluetooth devices know of them.
+    wires : tuple[Wire, ...]
+        What readers of serial devices know of them.
     """
 
     def __init__(
@@ -102,10 +105,11 @@ class Intake:
         now_s: Callable[[], float],
         data_dir: Path | None = None,
         profiles: tuple[Profile, ...] = (),
+        wires: tuple[Wire, ...] = (),
     ) -> None:
         self.links = links
         self._now_s = now_s
-        self._data_dir, self._profiles = data_dir, profiles
+        self._data_dir, self._profiles, self._wires = data_dir, profiles, wires
         self._queue: deque[Packet] = deque()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -176,7 +180,7 @@ class Intake:
                 return
             self._queue.append(packet)
 
-        return Rim(deliver, self._now_s, self._data_dir, self._profiles)
+        return Rim(deliver, self._now_s, self._data_dir, self._profiles, self._wires)
 
     async def _keep_reading(self, link: Link) -> None:
         rim = self._rim(link)

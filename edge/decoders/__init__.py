@@ -13,6 +13,7 @@ import msgspec
 
 from edge.gatt import Profile
 from edge.records import Packet, Samples
+from edge.wire import Wire
 
 Decode: TypeAlias = Callable[[Packet], tuple[Samples, ...]]
 
@@ -38,10 +39,14 @@ class Batch(msgspec.Struct, frozen=True):
         Samples and the arrival they are to be placed by.
     errors : list of DecodeError
         One for each packet that gave none.
+    n_damaged : int
+        Damaged pieces beside good ones, in packets of a byte stream that gave samples all the
+        same; they are counted with the broken packets.
     """
 
     found: list[tuple[Samples, float]]
     errors: list[DecodeError]
+    n_damaged: int = 0
 
 
 DecodeBatch: TypeAlias = Callable[[Sequence[Packet]], Batch]
@@ -70,6 +75,8 @@ class Decoder(msgspec.Struct, frozen=True):
         are those of `open`, packet by packet; the contract suite holds the two together.
     profiles : tuple[Profile, ...]
         What a Bluetooth device must be asked for before it sends these streams.
+    wires : tuple[Wire, ...]
+        How a serial device is opened, known and started, so that it sends these streams.
     """
 
     name: str
@@ -78,6 +85,7 @@ class Decoder(msgspec.Struct, frozen=True):
     open: Callable[[], Decode]
     open_batch: Callable[[], DecodeBatch] | None = None
     profiles: tuple[Profile, ...] = ()
+    wires: tuple[Wire, ...] = ()
 
 
 def one_by_one(decode: Decode) -> DecodeBatch:

@@ -43,7 +43,7 @@ from typing import Final
 
 import numpy as np
 
-from edge.bits import uint16
+from edge.bits import crc8, uint16
 from edge.decoders import BrokenError, Decode, Decoder, NotMineError
 from edge.gatt import Profile, Write
 from edge.records import Packet, Samples
@@ -124,27 +124,6 @@ class _Ring:
             raise BrokenError("the answer fails its CRC")
         self._known = True
         return half[HEAD_BYTES:end] if half[1] == DONE else b""
-
-
-def crc8(payload: bytes) -> int:
-    """Return the CRC-8 of the payload (polynomial 0x07, start 0, no reflection).
-
-    >>> hex(crc8(bytes.fromhex("AA17E800000000")))
-    '0x1b'
-    """
-    crc = 0
-    for byte in payload:
-        crc = _CRC8[crc ^ byte]
-    return crc
-
-
-def _crc8_of(byte: int) -> int:
-    for _ in range(8):
-        byte = (byte << 1 ^ 0x07) & 0xFF if byte & 0x80 else byte << 1
-    return byte
-
-
-_CRC8: Final = bytes(_crc8_of(byte) for byte in range(256))
 
 
 def _begins(payload: bytes) -> bool:

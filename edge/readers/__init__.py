@@ -14,6 +14,7 @@ import msgspec
 
 from edge.gatt import Profile
 from edge.records import Packet
+from edge.wire import Wire
 
 Deliver: TypeAlias = Callable[[Packet], None]
 NowS: TypeAlias = Callable[[], float]
@@ -36,12 +37,15 @@ class Rim(msgspec.Struct, frozen=True):
         Where the box keeps things, such as the devices that were paired.
     profiles : tuple[Profile, ...]
         Every Bluetooth profile a decoder understands.
+    wires : tuple[Wire, ...]
+        Every serial device a decoder understands.
     """
 
     deliver: Deliver
     now_s: NowS
     data_dir: Path | None = None
     profiles: tuple[Profile, ...] = ()
+    wires: tuple[Wire, ...] = ()
 
 
 class Reader(msgspec.Struct, frozen=True):

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from edge import frame
 from edge.decoders import BrokenError, NotMineError
-from edge.decoders.nordic_uart import DECODER, HALF_LASTS_S, MAX_FRAME_BYTES, NOTIFY
+from edge.decoders._homeward_line import HALF_LASTS_S, MAX_FRAME_BYTES
+from edge.decoders.nordic_uart import DECODER, NOTIFY
 from edge.frame import Channel, Description
 from edge.records import Packet
 

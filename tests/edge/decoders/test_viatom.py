@@ -2,8 +2,9 @@ import math
 
 import pytest
 
+from edge.bits import crc8
 from edge.decoders import BrokenError, NotMineError
-from edge.decoders.viatom import DECODER, LIVE_BYTES, MAX_CONTENT_BYTES, NOTIFY, POLL, crc8
+from edge.decoders.viatom import DECODER, LIVE_BYTES, MAX_CONTENT_BYTES, NOTIFY, POLL
 from edge.records import Packet
 
 WORN = "624200000000006100920a0100"  # published in o2r: 98 %, 66 bpm, battery 97 %

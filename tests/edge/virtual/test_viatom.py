@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from edge.decoders.viatom import DECODER, POLL, POLL_S, crc8
+from edge.bits import crc8
+from edge.decoders.viatom import DECODER, POLL, POLL_S
 from edge.virtual.viatom import CHUNK_BYTES, FINDING_S, WEARABLE, WRITE
 from tests.edge.virtual.listening import agree, decode, values_of
 from tests.edge.virtual.port import Bench

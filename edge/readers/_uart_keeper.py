@@ -1,0 +1,147 @@
+"""Keep one serial device read: open, find out what it is, read, and all of it again.
+
+A port that is not there is waited for, and opened as soon as it is; one that cannot be opened, or
+brings nothing that is known, is tried again after `RETRY_FIRST_S`, then twice as long each time, up
+to `RETRY_MOST_S`, and at once when another device is behind its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import termios
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from edge.readers import Rim
+from edge.readers._uart_line import Check, LineGoneError, OpenLine, SerialLine, listen
+from edge.readers._uart_names import identity, source_of, stable, words
+from edge.readers._uart_probe import find_out
+from edge.readers._wired_told import WiredTold
+from edge.records import Packet
+from edge.wire import Wire
+
+RETRY_FIRST_S: Final = 0.5
+RETRY_MOST_S: Final = 5.0
+LOOK_S: Final = 0.05
+"""How often it is looked whether a port is there: a tenth of a second is a frame."""
+
+_log = structlog.get_logger("uart")
+
+
+class Keeper:
+    """Keeps one port.
+
+    Parameters
+    ----------
+    port : Path
+        As configured; its lasting name is found when it is there.
+    wires : Sequence[Wire]
+        What may be at its end; where it is one only, nothing has to be found out.
+    rim : Rim
+        Where its packets go.
+    open_line : OpenLine
+        Opens ports.
+    fs_hz : float | None
+        Sampling rate the device is told, where it can be told one.
+    place : str
+        Where on the body it is.
+    dev : Path
+        ``/dev``.
+    """
+
+    def __init__(
+        self,
+        port: Path,
+        wires: Sequence[Wire],
+        rim: Rim,
+        open_line: OpenLine,
+        *,
+        fs_hz: float | None = None,
+        place: str = "",
+        dev: Path = Path("/dev"),
+    ) -> None:
+        self._port = stable(port, dev)
+        self._wires, self._rim, self._open_line = wires, rim, open_line
+        self._fs_hz, self._place, self._dev = fs_hz, place, dev
+        self._known: Wire | None = wires[0] if len(wires) == 1 else None
+        self._source = source_of(self._port)
+        self._told = WiredTold(self._source, place, rim)
+        self._sends = False  # something was read since the line was last opened
+
+    async def keep(self) -> None:
+        """Read until cancelled."""
+        retry_s = RETRY_FIRST_S
+        while True:
+            seen = await self._until_there()
+            self._sends = False
+            try:
+                await self._read()
+            except LineGoneError as gone:
+                reason = str(gone)
+            except (OSError, termios.error) as error:
+                reason = words(error, self._port)
+            if self._sends:
+                retry_s = RETRY_FIRST_S
+            self._tell_lost(reason)
+            await self._pause(retry_s, seen)
+            retry_s = min(2 * retry_s, RETRY_MOST_S)
+
+    async def _until_there(self) -> tuple[int, int, int]:
+        while (seen := identity(self._port)) is None:  # /dev sets no events
+            self._tell_lost(f"{self._port} is not there: is the device plugged in?")
+            await asyncio.sleep(LOOK_S)
+        self._settle_name()
+        return seen
+
+    def _settle_name(self) -> None:
+        """Take the lasting name of a port that was not there when we began."""
+        lasting = stable(self._port, self._dev)
+        if lasting != self._port:
+            self._port, self._source = lasting, source_of(lasting)
+            self._told = WiredTold(self._source, self._place, self._rim)
+
+    async def _pause(self, retry_s: float, seen: tuple[int, int, int]) -> None:
+        """Wait, but not when another device is there now."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + retry_s
+        while (left_s := until_s - loop.time()) > 0.0:
+            await asyncio.sleep(min(left_s, LOOK_S))
+            if identity(self._port) != seen:
+                return
+
+    async def _read(self) -> None:
+        heard, is_sure = b"", False
+        wire = self._known
+        if wire is None:
+            wire, heard = await find_out(self._open_line, self._port, self._wires)
+            is_sure = True
+        with self._open_line(self._port, wire) as line:
+            self._start(line, wire)
+            if heard:
+                self._take(heard, wire)
+            check = Check(wire, asyncio.get_running_loop().time(), known=is_sure)
+            try:
+                await listen(line, wire, lambda payload: self._take(payload, wire), check)
+            finally:
+                # A device that was found out may have been changed for another one.
+                if len(self._wires) > 1 and (check.failed or not self._sends):
+                    self._known = None
+
+    def _start(self, line: SerialLine, wire: Wire) -> None:
+        for command in wire.start:
+            line.write(command)
+        if self._fs_hz is not None and wire.rate is not None:
+            line.write(wire.rate(self._fs_hz))
+
+    def _take(self, payload: bytes, wire: Wire) -> None:
+        if not self._sends:
+            self._sends, self._known = True, wire
+            self._told.connected(wire.words)
+            _log.info("serial device sends", port=str(self._port), device=wire.name)
+        self._rim.deliver(Packet(self._source, wire.stream, self._rim.now_s(), payload))
+
+    def _tell_lost(self, reason: str) -> None:
+        self._told.lost(reason)

@@ -1,0 +1,93 @@
+"""Names of serial ports: the one that stays when a device comes back as another tty."""
+
+from __future__ import annotations
+
+import errno
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+STABLE_FOLDERS: Final = ("serial/by-id", "homeward", "serial/by-path")
+"""Below ``/dev``, the best first: udev's name by serial number, our rules', the socket's."""
+MAX_SOURCE: Final = 64
+
+
+def stable(port: Path, dev: Path) -> Path:
+    """Return udev's lasting name of a port; the port itself where it has none, or is one.
+
+    Two boards without a serial number have the same name in ``by-id``, and udev lets the later
+    one have it; their name by the socket they are plugged into is taken for both.
+
+    Parameters
+    ----------
+    port : Path
+        As configured.
+    dev : Path
+        ``/dev``.
+    """
+    if not port.exists() or port.is_symlink():
+        return port
+    target = port.resolve()
+    return next((link for link in _links(dev) if link.resolve() == target), port)
+
+
+def _links(dev: Path) -> Iterator[Path]:
+    for folder in STABLE_FOLDERS:
+        if (dev / folder).is_dir():
+            yield from sorted((dev / folder).iterdir())
+
+
+def source_of(port: Path) -> str:
+    """Return the name packets of a port have: the last part of its path, never longer than 64.
+
+    >>> source_of(Path("/dev/serial/by-id/usb-Arduino_Uno_5573-if00"))
+    'uart-usb-Arduino_Uno_5573-if00'
+    """
+    # A pseudo terminal's own name is only a number.
+    name = port.name if not port.name.isdigit() else f"{port.parent.name}{port.name}"
+    return f"uart-{name}"[:MAX_SOURCE]
+
+
+def identity(port: Path) -> tuple[int, int, int] | None:
+    """Return what changes when another device, or the same one anew, is behind a port's name."""
+    try:
+        seen = port.stat()
+    except OSError:
+        return None
+    return seen.st_rdev, seen.st_ino, seen.st_ctime_ns
+
+
+def words(error: BaseException, port: Path) -> str:
+    """Return what happened to a port, and what to do, for people."""
+    number = _number(error)
+    if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+        return f"{port} is not there: is the device plugged in?"
+    if number in {errno.EACCES, errno.EPERM}:
+        return (
+            f"{port} may not be opened by this user: `sudo usermod -aG {_group(port)} $USER`, "
+            f"then log in anew"
+        )
+    if number in {errno.EBUSY, errno.EAGAIN}:
+        return f"{port} is in use by another program (`fuser -v {port}` says which): end that one"
+    if number in {errno.ENOTTY, errno.EISDIR, errno.EINVAL}:
+        return f"{port} is no serial port: `homeward scan --serial` lists them"
+    return f"{port}: {error}"
+
+
+def _number(error: BaseException | None) -> int | None:
+    """Return the system's number of an error; pyserial keeps it only in what it was raised from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        if isinstance(error, termios.error):
+            return int(error.args[0])
+        error = error.__context__
+    return None
+
+
+def _group(port: Path) -> str:
+    try:
+        return port.group()
+    except (OSError, KeyError):
+        return "dialout"

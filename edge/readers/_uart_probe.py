@@ -1,0 +1,100 @@
+"""Find out which device is at the end of a line: listen first, and only then say something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edge.readers._uart_line import MOST_BYTES, LineGoneError, OpenLine, SerialLine, Tap
+from edge.wire import Wire
+
+LOOK_S: Final = 0.1
+"""How often what has been heard is looked at."""
+GATHER_S: Final = 0.02
+
+
+class Known(NamedTuple):
+    """A device that was recognised, and what it had sent by then."""
+
+    wire: Wire
+    heard: bytes
+
+
+def groups(wires: Sequence[Wire]) -> list[list[Wire]]:
+    """Return the devices that can be listened for at the same time, the most likely first.
+
+    >>> from edge.wire import Wire
+    >>> never = lambda line: False
+    >>> ours, slow = Wire("a", "", "uart:a", never), Wire("b", "", "uart:b", never, baud=9600)
+    >>> [[wire.name for wire in group] for group in groups([ours, slow, ours])]
+    [['a', 'a'], ['b']]
+    """
+    found: dict[tuple[int, str], list[Wire]] = {}
+    for wire in wires:
+        found.setdefault((wire.baud, wire.parity), []).append(wire)
+    return sorted(found.values(), key=lambda group: -group[0].baud)
+
+
+async def find_out(open_line: OpenLine, port: Path, wires: Sequence[Wire]) -> Known:
+    """Return which device is at the end of a port's line.
+
+    First it is listened with each device's settings, then those are asked that must be.
+
+    Raises
+    ------
+    LineGoneError
+        None of them; the text says what was heard.
+    OSError
+        The port cannot be opened, or broke off.
+    """
+    n_heard: dict[int, int] = {}
+    for group in groups(wires):
+        with open_line(port, group[0]) as line:
+            known = await _hear(line, group, n_heard)
+        if known is not None:
+            return known
+    for wire in wires:
+        if not wire.start:
+            continue
+        with open_line(port, wire) as line:
+            for command in wire.start:
+                line.write(command)
+            known = await _hear(line, [wire], n_heard)
+        if known is not None:
+            return known
+    raise LineGoneError(_nobody(wires, n_heard))
+
+
+async def _hear(line: SerialLine, wires: Sequence[Wire], n_heard: dict[int, int]) -> Known | None:
+    """Listen for devices that have the same settings; None where it is none of them."""
+    heard = bytearray()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + max(wire.listen_s for wire in wires)
+    with Tap(line, heard.extend, GATHER_S) as tap:
+        while True:
+            n_before = len(heard)
+            await asyncio.wait((tap.failed,), timeout=LOOK_S)
+            if tap.failed.done():
+                tap.failed.result()
+            known = recognise(bytes(heard[-MOST_BYTES:]), wires) if len(heard) > n_before else None
+            if known is not None:
+                return Known(known, bytes(heard[-MOST_BYTES:]))
+            if loop.time() >= until_s:
+                baud = wires[0].baud
+                n_heard[baud] = max(n_heard.get(baud, 0), len(heard))
+                return None
+
+
+def recognise(heard: bytes, wires: Iterable[Wire]) -> Wire | None:
+    """Return whose bytes these are; None where no device is sure to have sent them."""
+    return next((wire for wire in wires if wire.recognise(heard)), None)
+
+
+def _nobody(wires: Sequence[Wire], n_heard: dict[int, int]) -> str:
+    if not any(n_heard.values()):
+        return "nothing comes: is the device switched on, and the cable at the right port?"
+    told = ", ".join(f"{n} bytes at {baud} baud" for baud, n in n_heard.items() if n)
+    asked = wires[0].words if len(wires) == 1 else "any device Homeward reads"
+    return f"what comes is not from {asked} ({told})"

@@ -1,0 +1,178 @@
+"""Serial devices at a cable, USB or a UART of the box: pyserial, and no thread.
+
+What a device is told and how it is known stands in the decoders (`edge.wire.Wire`); nothing here
+knows one. A packet holds bytes as they came, cut anywhere; the decoder finds the frames.
+
+    uart              pyserial, behind `SerialLine`; settings
+    _uart_keeper      open, find out, read, and again, for one port
+    _uart_line        an open line: bytes out as packets, without a wake-up a byte; silence
+    _uart_probe       which device is at the end of a line
+    _uart_names       the lasting name of a port; errors in words
+
+A port is named by what stays when the device comes back as another tty: ``/dev/serial/by-id``. It
+is opened alone (no second program gets half of the bytes), closed on any error, and tried again.
+
+Sources: pyserial 3.5; reference faults pyserial #331, #506 and #36 (a device that is pulled out
+reports readiness and gives nothing; it comes back as another tty unless it was closed before).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+
+from edge.readers import Reader, ReadError, Rim
+from edge.readers._uart_keeper import Keeper
+from edge.readers._uart_line import LineGoneError
+from edge.readers._uart_names import words
+from edge.readers._uart_probe import Known, find_out
+from edge.wire import Wire
+
+if TYPE_CHECKING:
+    from serial import Serial
+
+MOST_BYTES: Final = 4096
+_NO_SERIAL: Final = (
+    "the Python package for serial ports is missing ({}): install it with "
+    "`pip install 'homeward[pi]'`"
+)
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One serial device."""
+
+    port: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1,
+            description="Its port; best the name that stays, /dev/serial/by-id/... (`homeward "
+            "scan --serial` lists them).",
+        ),
+    ]
+    device: Annotated[
+        str,
+        msgspec.Meta(description="Which device it is, e.g. nonin_df2; empty: it is found out."),
+    ] = ""
+    fs_hz: (
+        Annotated[
+            float,
+            msgspec.Meta(gt=0, le=100_000, description="Sampling rate to tell a Homeward board."),
+        ]
+        | None
+    ) = None
+    place: Annotated[
+        str, msgspec.Meta(max_length=32, description="Where on the body it is, e.g. chest.")
+    ] = ""
+
+
+class _Port:
+    """An open port; see `edge.readers._uart_line.SerialLine`."""
+
+    def __init__(self, serial: Serial) -> None:
+        self._serial = serial
+        self.fd: int = serial.fileno()
+
+    def read(self) -> bytes:
+        # With no time-out this never waits; a device that is gone raises SerialException.
+        return bytes(self._serial.read(MOST_BYTES))
+
+    def write(self, payload: bytes) -> None:
+        self._serial.write(payload)
+
+
+@contextlib.contextmanager
+def _open(port: Path, wire: Wire) -> Iterator[_Port]:
+    """Open a port, alone, with a device's settings; close it whatever happens.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened; `SerialException` is one.
+    """
+    from serial import Serial  # noqa: PLC0415  # not on every box
+
+    # Without time-outs nothing here ever waits: the event loop says when bytes are there.
+    serial = Serial(
+        str(port),
+        wire.baud,
+        parity=wire.parity,
+        xonxoff=wire.xonxoff,
+        timeout=0,
+        write_timeout=0,
+        exclusive=True,
+    )
+    try:
+        _keep_lines_up(serial)
+        yield _Port(serial)
+    finally:
+        with contextlib.suppress(OSError, termios.error):
+            # Output that a dead device never takes would hold the close up for half a minute.
+            serial.reset_output_buffer()
+        serial.close()
+
+
+def _keep_lines_up(serial: Serial) -> None:
+    """Leave DTR as it is when the port is closed: on many boards its fall is the reset button."""
+    with contextlib.suppress(termios.error):  # a pseudo terminal may have no such line
+        attributes = termios.tcgetattr(serial.fileno())
+        attributes[2] &= ~termios.HUPCL
+        termios.tcsetattr(serial.fileno(), termios.TCSANOW, attributes)
+
+
+def _wires(device: str, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:
+    """Return what may be at the end of a line."""
+    if not device:
+        return wires
+    chosen = tuple(wire for wire in wires if wire.name == device)
+    if not chosen:
+        known = ", ".join(sorted(wire.name for wire in wires))
+        raise ReadError(f"no serial device is called {device!r}; there are {known}")
+    return chosen
+
+
+def _need_serial() -> None:
+    try:
+        import serial  # noqa: F401, PLC0415  # not on every box: said early, and in words
+    except ImportError as error:
+        raise ReadError(_NO_SERIAL.format(error)) from error
+
+
+async def run(settings: Settings, rim: Rim) -> None:
+    """Read one serial device until cancelled.
+
+    Raises
+    ------
+    ReadError
+        pyserial is missing, or no device has the configured name.
+    """
+    _need_serial()
+    wires = _wires(settings.device, rim.wires)
+    keeper = Keeper(
+        Path(settings.port), wires, rim, _open, fs_hz=settings.fs_hz, place=settings.place
+    )
+    await keeper.keep()
+
+
+async def identify(port: Path, wires: tuple[Wire, ...]) -> Known:
+    """Return which device is at the end of a port's line, and what it sent meanwhile.
+
+    Raises
+    ------
+    ReadError
+        Nothing that is known, or the port cannot be opened; the text says why.
+    """
+    _need_serial()
+    try:
+        return await find_out(_open, port, wires)
+    except LineGoneError as error:
+        raise ReadError(f"{port}: {error}") from error
+    except (OSError, termios.error) as error:
+        raise ReadError(words(error, port)) from error
+
+
+READER = Reader(name="uart", settings=Settings, run=run)
