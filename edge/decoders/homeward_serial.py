@@ -67,7 +67,7 @@ DECODER = Decoder(
             start=(frame.command(frame.Code.START),),
             # The boot loader of an Arduino that is opened waits two seconds before it starts.
             listen_s=4.0,
-            # A frame of 70 bytes takes 6 ms on the line: its end is to be seen when it comes.
+            # A frame of 70 bytes takes 6 ms on a UART: its end is to be seen when it comes.
             gather_s=0.004,
             rate=_rate,
         ),

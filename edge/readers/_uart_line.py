@@ -14,8 +14,10 @@ CHECK_EVERY_S: Final = 30.0
 """How often it is looked whether the line still is what it was taken for."""
 MOST_BYTES: Final = 4096
 """So much of a line is kept to know a device by."""
-LOOK_S: Final = 0.25
-"""How often it is looked at what has been heard."""
+LOOK_S: Final = 1.0
+"""How often it is looked whether the line is silent, or another device's."""
+TRICKLE_BYTES: Final = 32
+"""Bytes that come by fewer are let to gather; USB brings a frame at once."""
 
 
 class LineGoneError(RuntimeError):
@@ -46,8 +48,8 @@ OpenLine: TypeAlias = Callable[[Path, Wire], AbstractContextManager[SerialLine]]
 class Tap:
     """Bytes of an open line, handed on as they come, until it fails.
 
-    The line is read when bytes are there, and then left alone for `gather_s`: what comes meanwhile
-    is read at once. The loop is woken once or twice a frame, not once a byte.
+    The line is read when bytes are there. Where they trickle it is then left alone for `gather_s`,
+    and what comes meanwhile is read in one: the loop is woken a few times a frame, not once a byte.
 
     Parameters
     ----------
@@ -90,6 +92,8 @@ class Tap:
         if payload:
             self.heard_s = self._loop.time()
             self._take(payload)
+            if len(payload) >= TRICKLE_BYTES:
+                return
         self._loop.remove_reader(self._fd)
         self._timer = self._loop.call_later(self._gather_s, self._again)
 
@@ -145,9 +149,10 @@ async def listen(line: SerialLine, wire: Wire, take: Callable[[bytes], None], ch
         check.take(payload, loop.time())
 
     polled_s = loop.time()
+    look_s = min(LOOK_S, wire.silent_s / 4, wire.poll_s or LOOK_S)
     with Tap(line, tapped, wire.gather_s) as tap:
         while True:
-            await asyncio.wait((tap.failed,), timeout=LOOK_S)
+            await asyncio.wait((tap.failed,), timeout=look_s)
             now_s = loop.time()
             try:
                 if tap.failed.done():

@@ -19,6 +19,8 @@ reports readiness and gives nothing; it comes back as another tty unless it was 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from serial import Serial
 
 MOST_BYTES: Final = 4096
+MOST_EMPTY: Final = 3
+"""A line that is said to have bytes and has none, so often in a row, is no line any more."""
 _NO_SERIAL: Final = (
     "the Python package for serial ports is missing ({}): install it with "
     "`pip install 'homeward[pi]'`"
@@ -76,10 +80,18 @@ class _Port:
     def __init__(self, serial: Serial) -> None:
         self._serial = serial
         self.fd: int = serial.fileno()
+        self._n_empty = 0
 
     def read(self) -> bytes:
-        # With no time-out this never waits; a device that is gone raises SerialException.
-        return bytes(self._serial.read(MOST_BYTES))
+        # pyserial's own read asks the system twice more what the loop has just said.
+        try:
+            payload = os.read(self.fd, MOST_BYTES)
+        except BlockingIOError:
+            return b""
+        self._n_empty = 0 if payload else self._n_empty + 1
+        if self._n_empty >= MOST_EMPTY:
+            raise OSError(errno.ENODEV, "device pulled out")
+        return payload
 
     def write(self, payload: bytes) -> None:
         self._serial.write(payload)
