@@ -22,22 +22,28 @@ setup_venv() {
   "$dir/bin/pip" install --quiet --disable-pip-version-check --editable "$what"
 }
 
-# rig_package COMMAND PACKAGE: sees that a command the test rigs run is there. Where nothing may be
-# installed without asking, the tests that need it are skipped and say which package they miss.
-rig_package() {
-  command -v "$1" >/dev/null && return
+# rig_packages WHAT=PACKAGE ...: sees that what the test rigs need is there, a command or a file. Where
+# nothing may be installed without asking, the tests that need it are skipped and say which package
+# they miss.
+rig_packages() {
+  local pair missing=()
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null || [ -e "${pair%%=*}" ] || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    install_package "$2"
+    install_package "${missing[@]}"
   else
-    echo "== no $1: its tests are skipped; install the package $2 to run them" >&2
+    echo "== not there: ${missing[*]}; the tests that need them are skipped" >&2
   fi
 }
 
 install_package() {
   local sudo=
   [ "$(id -u)" = 0 ] || sudo=sudo
-  echo "installing the system package $1" >&2
-  $sudo apt-get update -qq && $sudo apt-get install -y -qq "$1" >&2
+  echo "installing from the system's packages: $*" >&2
+  $sudo apt-get update -qq &&
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >&2
 }
 
 # other_python: path of a later Python than the main one, if the machine has one that works.

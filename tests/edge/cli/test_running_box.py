@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,84 +14,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.control import ControlError, Status, Trace
-from edge.control.client import ControlClient
+from edge.control import Status, Trace
 from edge.packetlog import read
 from edge.pipeline import START
 from edge.records import AlertState
 from edge.store import DATABASE, History
+from tests.edge.cli.box import Box, status_of, wait_for
 
-ROOT = Path(__file__).parents[3]
 START_S = 30.0
 ALARM_S = 30.0
 STOP_S = 10.0
 
+SCENARIO = "low.toml"
 LOW_SPO2 = """\
 title = "A patient whose oxygen is too low from the start"
 duration_s = 600
 [patient]
 spo2_pct = 80
 """
-
-QUICK_ALARM = """\
-[alarms.very_low_spo2]
-delay_s = 1
-"""
-
-
-class Box:
-    """A data directory, a configuration, and the commands run on them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data_dir = folder / "data"
-        self.config = folder / "box.toml"
-        self.config.write_text(QUICK_ALARM)
-        self.scenario = folder / "low.toml"
-        self.scenario.write_text(LOW_SPO2)
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in {"HOMEWARD_CONFIG", "HOMEWARD_DATA_DIR", "NOTIFY_SOCKET"}
-        }
-        self.environment["PYTHONWARNINGS"] = "error"
-
-    def arguments(self, *words: str) -> list[str]:
-        common = ["--config", str(self.config), "--data-dir", str(self.data_dir)]
-        return [sys.executable, "-m", "edge", words[0], *common, *words[1:]]
-
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.arguments(*words),
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.arguments("run", *words),
-            cwd=ROOT,
-            env={**self.environment, **more},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, request: Any) -> Any:
-        with ControlClient(self.data_dir / "control.sock") as client:
-            return client.ask(request)
-
-
-def wait_for(condition: Any, limit_s: float, what: str) -> Any:
-    end = time.monotonic() + limit_s
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{what} did not happen within {limit_s} s")
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -106,13 +44,19 @@ class Watched(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
-    return Box(tmp_path)
+    return low_box(tmp_path)
+
+
+def low_box(folder: Path) -> Box:
+    """Return a box whose `scenario` is a patient who alarms."""
+    (folder / SCENARIO).write_text(LOW_SPO2)
+    return Box(folder)
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    box = Box(tmp_path_factory.mktemp("box"))
-    monitor = box.start("--simulate", str(box.scenario))
+    box = low_box(tmp_path_factory.mktemp("box"))
+    monitor = box.start("--simulate", str(box.folder / SCENARIO))
     try:
         alerts = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")
         yield Watched(box, monitor, alerts[0])
@@ -121,13 +65,6 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         _, errors = monitor.communicate(timeout=STOP_S)
     assert monitor.returncode == 0, errors
     assert "Traceback" not in errors
-
-
-def status_of(box: Box) -> Any:
-    try:
-        return box.ask(Status())
-    except ControlError:  # not listening yet: the caller waits
-        return None
 
 
 def standing(box: Box) -> Any:
@@ -219,7 +156,7 @@ def test_systemd_is_told_and_sigterm_ends_in_order(box: Box, tmp_path: Path) -> 
 
 
 def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box) -> None:
-    first = box.start("--simulate", str(box.scenario))
+    first = box.start("--simulate", str(box.folder / SCENARIO))
     try:
         alert = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")[0]
     finally:
