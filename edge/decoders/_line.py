@@ -8,12 +8,16 @@ a frame begins and how long it is (`edge.wire.FrameAt`), and what whole frames h
   damage: we came in the middle.
 - A packet is *broken* only where nothing in it was good and something was wrong; it is *not mine*
   until a first frame has been seen.
+- Who counts samples must know where some are missing: `open_line_with_holes` tells.
+- Devices say the same dozens of times a second, and many have no checksum: see `Repeated`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, TypeAlias
+
+import numpy as np
 
 from edge.decoders import (
     Batch,
@@ -27,6 +31,8 @@ from edge.wire import FrameAt
 
 Read: TypeAlias = Callable[[Sequence[bytes], float], tuple[Samples, ...]]
 """``read(frames, arrived_s)``: what the whole frames hold that ended in one packet."""
+ReadHoles: TypeAlias = Callable[[Sequence[bytes | int], float], tuple[Samples, ...]]
+"""The same, with a number among the frames where bytes were passed over: how many."""
 
 UNKNOWN_BYTES: Final = 1_024
 """So much without one frame is another device's line."""
@@ -42,15 +48,15 @@ class Line:
     frame_at, read : Callable
         The device; see the top of this file.
     longest : int
-        Bytes of its longest frame; a begun one that is longer is none.
+        Bytes that `frame_at` needs at most to tell; a begun frame that is longer is none.
     """
 
-    def __init__(self, frame_at: FrameAt, read: Read, longest: int) -> None:
+    def __init__(self, frame_at: FrameAt, read: ReadHoles, longest: int) -> None:
         self._frame_at, self._read, self._longest = frame_at, read, longest
         self._half = b""
         self._known = False  # a whole frame has been seen
         self._n_unknown = 0
-        self._skipping = False  # in a stretch that has been counted
+        self._n_skipped = 0  # bytes passed over since the last frame
         self._last_s = 0.0
 
     def decode(self, packet: Packet) -> tuple[Samples, ...]:
@@ -65,41 +71,78 @@ class Line:
         batch = Batch([], [])
         n_damaged = 0
         for packet in packets:
-            frames, n_stretches = self._cut(packet)
+            n_before = self._forget_half(packet.arrived_s)
+            frames, n_holes = self._cut(packet.payload)
             if frames:
                 found = self._read(frames, packet.arrived_s)
-                batch.found.extend((samples, packet.arrived_s) for samples in found)
-                n_damaged += n_stretches
-            elif not self._known and self._n_unknown > UNKNOWN_BYTES:
+                batch.found.extend([(samples, packet.arrived_s) for samples in found])
+                n_damaged += n_holes
+            elif self._known:
+                if self._n_skipped > n_before:
+                    batch.errors.append(BrokenError("bytes on the line belong to no frame"))
+            elif self._n_unknown > UNKNOWN_BYTES:
                 batch.errors.append(NotMineError("no frame of this device is on the line"))
-            elif n_stretches:
-                batch.errors.append(BrokenError("bytes on the line belong to no frame"))
         return Batch(batch.found, batch.errors, n_damaged)
 
-    def _cut(self, packet: Packet) -> tuple[list[bytes], int]:
-        """Return the frames that end in a packet, and how many stretches belong to none."""
-        n_stretches = 0
-        if self._half and packet.arrived_s - self._last_s > HALF_LASTS_S:
-            self._half, n_stretches = b"", int(self._known)
-        self._last_s = packet.arrived_s
-        line = self._half + packet.payload
-        frames: list[bytes] = []
-        at, end = 0, len(line)
+    def _forget_half(self, arrived_s: float) -> int:
+        """Drop a begun frame after a pause; return how many bytes had been passed over before."""
+        n_before = self._n_skipped
+        if self._half and arrived_s - self._last_s > HALF_LASTS_S:
+            if self._known:
+                self._n_skipped += len(self._half)
+            self._half = b""
+        self._last_s = arrived_s
+        return n_before
+
+    def _cut(self, payload: bytes) -> tuple[list[bytes | int], int]:
+        """Return the frames that end here with the holes before them, and how many holes."""
+        frame_at, line = self._frame_at, self._half + payload
+        frames: list[bytes | int] = []
+        n_holes = at = 0
+        end, n_skipped = len(line), self._n_skipped
         while at < end:
-            n_bytes = self._frame_at(line, at)
-            if n_bytes == 0 and end - at < self._longest:
-                break
+            n_bytes = frame_at(line, at)
             if n_bytes > 0:
+                if n_skipped:
+                    frames.append(n_skipped)
+                    n_skipped, n_holes = 0, n_holes + 1
                 frames.append(line[at : at + n_bytes])
-                self._known, self._skipping = True, False
+                self._known = True
                 at += n_bytes
                 continue
+            if n_bytes == 0 and end - at < self._longest:
+                break
             at += 1
-            self._n_unknown += not self._known
-            n_stretches += self._known and not self._skipping
-            self._skipping = True
-        self._half = line[at:]
-        return frames, n_stretches
+            if self._known:
+                n_skipped += 1
+            else:
+                self._n_unknown += 1
+        self._half, self._n_skipped = line[at:], n_skipped
+        return frames, n_holes
+
+
+def open_line_with_holes(
+    frame_at: FrameAt, reader: Callable[[], ReadHoles], longest: int
+) -> tuple[Callable[[], Decode], Callable[[], DecodeBatch]]:
+    """Return ``open`` and ``open_batch`` of the decoder of a serial device that counts samples.
+
+    Parameters
+    ----------
+    frame_at : Callable
+        Where a frame begins, and its length.
+    reader : Callable
+        Makes what reads the frames of one source, and remembers what it must of it.
+    longest : int
+        Bytes that `frame_at` needs at most to tell.
+    """
+
+    def opened() -> Decode:
+        return Line(frame_at, reader(), longest).decode
+
+    def opened_batch() -> DecodeBatch:
+        return Line(frame_at, reader(), longest).decode_batch
+
+    return opened, opened_batch
 
 
 def open_line(
@@ -114,13 +157,56 @@ def open_line(
     reader : Callable
         Makes what reads the frames of one source, and remembers what it must of it.
     longest : int
-        Bytes of the longest frame.
+        Bytes that `frame_at` needs at most to tell.
     """
 
-    def opened() -> Decode:
-        return Line(frame_at, reader(), longest).decode
+    def deaf() -> ReadHoles:
+        read = reader()
 
-    def opened_batch() -> DecodeBatch:
-        return Line(frame_at, reader(), longest).decode_batch
+        def read_frames(frames: Sequence[bytes | int], arrived_s: float) -> tuple[Samples, ...]:
+            return read([frame for frame in frames if isinstance(frame, bytes)], arrived_s)
 
-    return opened, opened_batch
+        return read_frames
+
+    return open_line_with_holes(frame_at, deaf, longest)
+
+
+class Repeated:
+    """What a device says again in every frame, and when it is to be told.
+
+    It is told when it has stayed the same for `steady` frames, and again after every `every` of
+    them. Where nothing checks the bytes, a flipped bit changes what one frame says, and is never
+    told.
+
+    Parameters
+    ----------
+    steady : int
+        Frames that must say the same; 1: every change is told at once.
+    every : int
+        Frames in a second.
+    """
+
+    def __init__(self, steady: int, every: int) -> None:
+        self._steady, self._every = steady, every
+        self._said: Hashable = None
+        self._due = steady
+
+    def is_due(self, said: Hashable) -> bool:
+        """Take what a frame says, and return whether it is to be told now.
+
+        >>> heart = Repeated(steady=2, every=3)
+        >>> [heart.is_due(rate) for rate in (60, 60, 60, 60, 60, 61, 60, 60)]
+        [False, True, False, False, True, False, False, True]
+        """
+        if said != self._said:
+            self._said, self._due = said, self._steady
+        self._due -= 1
+        if self._due:
+            return False
+        self._due = self._every
+        return True
+
+
+def one(signal: str, value: float, arrived_s: float) -> Samples:
+    """Return one value that came by itself."""
+    return Samples(signal, arrived_s, 0.0, np.array([value], np.float32))

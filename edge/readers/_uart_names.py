@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-STABLE_FOLDERS: Final = ("serial/by-id", "homeward", "serial/by-path")
-"""Below ``/dev``, the best first: udev's name by serial number, our rules', the socket's."""
-MAX_SOURCE: Final = 64
+STABLE_FOLDERS: Final = ("homeward", "serial/by-id", "serial/by-path")
+"""Below ``/dev``, the best first: our rules' names, udev's by serial number, and by the socket.
+
+Ours come first because many chips bear the same number: two such boards have one name in
+``by-id``, which goes over to the other one when the first is pulled out.
+"""
+MAX_NAME: Final = 50
+"""What is longer is cut, and told apart by its digest: names by the socket differ at their end."""
 
 
 def stable(port: Path, dev: Path) -> Path:
     """Return udev's lasting name of a port; the port itself where it has none, or is one.
-
-    Two boards without a serial number have the same name in ``by-id``, and udev lets the later
-    one have it; their name by the socket they are plugged into is taken for both.
 
     Parameters
     ----------
@@ -46,7 +49,9 @@ def source_of(port: Path) -> str:
     """
     # A pseudo terminal's own name is only a number.
     name = port.name if not port.name.isdigit() else f"{port.parent.name}{port.name}"
-    return f"uart-{name}"[:MAX_SOURCE]
+    if len(name) > MAX_NAME:
+        name = f"{name[:MAX_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"uart-{name}"
 
 
 def identity(port: Path) -> tuple[int, int, int] | None:

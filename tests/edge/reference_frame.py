@@ -52,3 +52,12 @@ def description(
     for number_type, gain, baseline, signal, lead in channels:
         body += struct.pack("<Bdd", number_type, gain, baseline) + text(signal) + text(lead)
     return body
+
+
+def command(code: int, sequence: int, rate_mhz: int | None = None) -> bytes:
+    rate = b"" if rate_mhz is None else struct.pack("<I", rate_mhz)
+    return b"\0" + frame(4, sequence, 0, struct.pack("<B", code) + rate) + b"\0"
+
+
+def answer(code: int, sequence: int, result: int, rate_mhz: int) -> bytes:
+    return struct.pack("<BHBI", code, sequence, result, rate_mhz)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import frame
-from edge.frame import Channel, Description, FrameError, Status
+from edge.frame import Answer, Channel, Code, Description, FrameError, Result, Status
 from edge.records import UNITS
 from tests.edge import reference_frame as reference
 
@@ -175,7 +175,69 @@ def test_the_documented_frames_are_what_the_code_makes():
         "samples": (2, 0, 1000, np.array([[1000, 100], [-500, -32768]], "<i2").tobytes()),
         "samples at the wrap": (2, 65_535, 0xFFFFFFFF, np.array([[0, 1]], "<i2").tobytes()),
     }
-    assert rows.keys() == body.keys()
+    commands = {"describe": (Code.DESCRIBE, 1), "rate": (Code.RATE, 7, 500.0)}
+    answers = {
+        "answer to describe": Answer(0, 1, Result.DONE, 250.0),
+        "answer to rate": Answer(3, 7, Result.REFUSED, 250.0),
+    }
+    assert rows.keys() == body.keys() | commands.keys() | answers.keys()
     for name, parts in body.items():
         wanted = bytes.fromhex(rows[name])
         assert wanted == frame.pack(*parts) + b"\x00" == reference.frame(*parts) + b"\x00", name
+    for name, (code, sequence, *fs_hz) in commands.items():
+        wanted = bytes.fromhex(rows[name])
+        rates_mhz = [round(rate * 1000) for rate in fs_hz]
+        assert wanted == frame.command(code, sequence, *fs_hz), name
+        assert wanted == reference.command(code, sequence, *rates_mhz), name
+    for name, said in answers.items():
+        wanted = bytes.fromhex(rows[name])
+        raw = reference.answer(said.code, said.sequence, said.result, round(said.fs_hz * 1000))
+        assert wanted == reference.frame(5, 0, 1000, raw) + b"\x00", name
+        whole = frame.unpack(wanted[:-1])
+        assert (whole.kind, whole.sequence, whole.clock_us) == (frame.ANSWER, 0, 1000)
+        assert frame.unpack_answer(whole.body) == said, name
+
+
+@given(st.sampled_from(Code), st.integers(0, 0xFFFF), st.integers(1, frame.MAX_RATE_MHZ))
+def test_a_command_is_packed_as_another_maker_packs_it(code, sequence, rate_mhz):
+    rate = rate_mhz if code is Code.RATE else None
+    written = frame.command(code, sequence, None if rate is None else rate / 1000)
+    assert written == reference.command(code, sequence, rate)
+    assert len(written) <= 33  # 32 bytes of the frame, and the zero before it
+    whole = frame.unpack(written[1:-1])
+    assert (whole.kind, whole.sequence, whole.clock_us) == (frame.COMMAND, sequence, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "fs_hz"),
+    [
+        (Code.RATE, None),
+        (Code.RATE, 0.0),
+        (Code.RATE, -1.0),
+        (Code.RATE, 1e5 + 1),
+        (Code.STOP, 1.0),
+    ],
+)
+def test_an_impossible_command_cannot_be_packed(code, fs_hz):
+    with pytest.raises(ValueError, match="rate"):
+        frame.command(code, 0, fs_hz)
+
+
+@given(
+    st.integers(0, 255),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 255),
+    st.integers(0, 0xFFFFFFFF),
+    st.binary(max_size=8),
+)
+def test_an_answer_is_read_whatever_a_later_version_adds(code, sequence, result, rate_mhz, later):
+    body = reference.answer(code, sequence, result, rate_mhz)
+    said = frame.unpack_answer(body + later)
+    assert said == Answer(code, sequence, result, rate_mhz / 1000)
+
+
+def test_an_answer_cut_anywhere_is_refused():
+    body = reference.answer(3, 7, 0, 250_000)
+    for n in range(len(body)):
+        with pytest.raises(FrameError, match="answer frame"):
+            frame.unpack_answer(body[:n])

@@ -363,7 +363,14 @@ def test_the_lasting_name_is_udevs_and_a_port_without_one_keeps_its_own(tmp_path
     assert stable(dev / "ttyUSB9", dev) == dev / "ttyUSB9"
     assert source_of(lasting) == "uart-usb-Arduino_Uno_5573-if00"
     assert source_of(Path("/dev/pts/7")) == "uart-pts7"
-    assert len(source_of(Path("x" * 100))) == 64
+    twins = [source_of(Path("x" * 100 + end)) for end in ("-port0", "-port1")]
+    assert [len(name) for name in twins] == [64, 64]
+    assert twins[0] != twins[1]
+
+    (dev / "homeward").mkdir()
+    ours = dev / "homeward/ch340-usb-0_1_3"
+    ours.symlink_to("../ttyACM0")
+    assert stable(dev / "ttyACM0", dev) == ours
 
 
 def test_a_frame_is_seen_soon_after_its_last_byte(tmp_path):
