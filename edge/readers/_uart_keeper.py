@@ -25,6 +25,8 @@ from edge.wire import Wire
 
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 5.0
+SOUND_S: Final = 5.0
+"""What has been read for so long is tried again soon; a loose contact is not."""
 LOOK_S: Final = 0.05
 """How often it is looked whether a port is there: a tenth of a second is a frame."""
 
@@ -74,16 +76,17 @@ class Keeper:
     async def keep(self) -> None:
         """Read until cancelled."""
         retry_s = RETRY_FIRST_S
+        loop = asyncio.get_running_loop()
         while True:
             seen = await self._until_there()
-            self._sends = False
+            self._sends, began_s = False, loop.time()
             try:
                 await self._read()
             except LineGoneError as gone:
                 reason = str(gone)
             except (OSError, termios.error) as error:
                 reason = words(error, self._port)
-            if self._sends:
+            if self._sends and loop.time() - began_s >= SOUND_S:
                 retry_s = RETRY_FIRST_S
             self._tell_lost(reason)
             await self._pause(retry_s, seen)

@@ -6,8 +6,9 @@ Every port has a board of its own that sends ten frames a second over a real tty
 It is pulled out at a random moment of a frame, for a random span, and comes back as another tty
 behind the same name: half of the times it went on sampling meanwhile (only the cable was pulled),
 half of the times it starts anew. Prints how long each return took (from the plug to the first
-whole frame delivered), the frames lost beyond the outage, and what is left open at the end. Ends
-with 1 where a figure of `Verdict` is missed.
+whole frame delivered), the frames lost, and what is left open at the end. The outage ends when the
+port is open again, which the board sees by the command it is sent; what it sends before nobody can
+read, and on a cable it would not be sent. Ends with 1 where a figure of `Verdict` is missed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class Verdict(msgspec.Struct, frozen=True):
     n_missed : int
         Returns that brought nothing within `BACK_S`.
     lost : dict[int, int]
-        Frames lost beyond the outage in a cycle -> cycles.
+        Frames lost in a cycle while the port was open -> cycles.
+    n_shut : int
+        Frames sent between a plug and the opening of its port.
     n_false : int
         Frames delivered that were never sent, or twice.
     n_open, n_tasks : int
@@ -62,6 +65,7 @@ class Verdict(msgspec.Struct, frozen=True):
     back_s: list[float]
     n_missed: int
     lost: dict[int, int]
+    n_shut: int
     n_false: int
     n_open: int
     n_tasks: int
@@ -85,7 +89,7 @@ class Verdict(msgspec.Struct, frozen=True):
             f"returns              {len(back)} of {len(back) + self.n_missed} within {BACK_S:g} s\n"
             f"back after           median {statistics.median(back):.3f} s, p95 {p95_s:.3f} s, "
             f"most {back[-1]:.3f} s\n"
-            f"frames lost a cycle  {lost} cycles\n"
+            f"frames lost a cycle  {lost} cycles; {self.n_shut} more before the port was open\n"
             f"false frames         {self.n_false}\n"
             f"left open            {self.n_open} files, {self.n_tasks} tasks; "
             f"memory {self.rss_kb:+d} kB after the first tenth"
@@ -101,9 +105,10 @@ class Port:
         self._board = Board()
         self._half = b""
         self._heard: list[tuple[float, int]] = []
+        self._first = self._n_before = 0  # frames of a cycle: the first, and how many too early
         self.back_s: list[float] = []
         self.lost: Counter[int] = Counter()
-        self.n_missed = self.n_false = 0
+        self.n_missed = self.n_false = self.n_shut = 0
 
     def take(self, packet: Packet) -> None:
         """Note the numbers of the samples frames that end in a packet."""
@@ -138,18 +143,26 @@ class Port:
     async def _send(self, until_s: float) -> list[int]:
         """Send frames until it has been heard, and until then at least; return their numbers."""
         sent: list[int] = []
+        self._first, self._n_before = self._board.n_frames, 0
+        is_open = False
         await asyncio.sleep(self._rng.uniform(0.0, FRAME_S))
         while (now_s := time.monotonic()) < until_s or (
             not self._heard and now_s < until_s + BACK_S
         ):
-            sent.append(self._board.n_frames % frame.SEQUENCE_WRAP)
+            is_open = is_open or bool(self.cable.read())
+            if is_open:
+                sent.append(self._board.n_frames % frame.SEQUENCE_WRAP)
+            self._n_before += not is_open
             self.cable.write(self._board.next())
             await asyncio.sleep(FRAME_S)
+        self.n_shut += self._n_before
         return sent
 
     def _judge(self, plugged_s: float, sent: list[int]) -> None:
         heard = [number for _, number in self._heard]
-        self.n_false += len(heard) - len(set(heard) & set(sent))
+        # What was sent before it was seen that the port is open may have been heard all the same.
+        known = set(range(self._first, self._first + len(sent) + self._n_before))
+        self.n_false += len(heard) - len(set(heard) & known)
         if not heard or self._heard[0][0] - plugged_s > BACK_S:
             self.n_missed += 1
         else:
@@ -181,6 +194,7 @@ async def campaign(n_cycles: int, n_ports: int, seed: int) -> Verdict:
         [back_s for port in ports for back_s in port.back_s],
         sum(port.n_missed for port in ports),
         dict(sum((port.lost for port in ports), Counter())),
+        sum(port.n_shut for port in ports),
         sum(port.n_false for port in ports),
         _n_open() - n_open,
         len(asyncio.all_tasks()) - n_tasks,
