@@ -79,7 +79,8 @@ class Tap:
         self._loop.remove_reader(self._fd)
         if self._timer is not None:
             self._timer.cancel()
-        self.failed.cancel()
+        if not self.failed.cancel():
+            self.failed.exception()  # it has been seen, or nobody listens any more
 
     def _readable(self) -> None:
         try:

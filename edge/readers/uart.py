@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 4096
 MOST_EMPTY: Final = 3
 """A line that is said to have bytes and has none, so often in a row, is no line any more."""
+PSEUDO_MAJORS: Final = range(136, 144)
+"""Device numbers of UNIX98 pseudo terminals; Linux, Documentation/admin-guide/devices.txt."""
 _NO_SERIAL: Final = (
     "the Python package for serial ports is missing ({}): install it with "
     "`pip install 'homeward[pi]'`"
@@ -106,13 +108,13 @@ def _open(port: Path, wire: Wire) -> Iterator[_Port]:
     OSError
         It cannot be opened; `SerialException` is one.
     """
-    from serial import Serial  # noqa: PLC0415  # not on every box
+    from serial import PARITY_NONE, Serial  # noqa: PLC0415  # not on every box
 
     # Without time-outs nothing here ever waits: the event loop says when bytes are there.
     serial = Serial(
         str(port),
         wire.baud,
-        parity=wire.parity,
+        parity=PARITY_NONE if _is_pseudo(port) else wire.parity,
         xonxoff=wire.xonxoff,
         timeout=0,
         write_timeout=0,
@@ -126,6 +128,11 @@ def _open(port: Path, wire: Wire) -> Iterator[_Port]:
             # Output that a dead device never takes would hold the close up for half a minute.
             serial.reset_output_buffer()
         serial.close()
+
+
+def _is_pseudo(port: Path) -> bool:
+    """Return whether a port is a pseudo terminal: these have no parity, and refuse it."""
+    return os.major(port.stat().st_rdev) in PSEUDO_MAJORS
 
 
 def _keep_lines_up(serial: Serial) -> None:
