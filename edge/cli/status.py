@@ -19,6 +19,7 @@ _VITALS = {
     "spo2_pct": ("SpO2", "%", 0),
     "resp_brpm": ("respiration", "/min", 0),
     "temp_degc": ("temperature", "°C", 1),
+    "skin_degc": ("skin temperature", "°C", 1),
 }
 """Vital sign -> how people call it, its unit, decimals; others are shown by their own names."""
 

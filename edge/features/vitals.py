@@ -56,6 +56,7 @@ _LATEST = {
     "spo2_pct": SPO2_LIMIT_S,
     "pulse_bpm": PULSE_LIMIT_S,
     "temp_degc": TEMP_LIMIT_S,
+    "skin_degc": TEMP_LIMIT_S,
     "lead_off_flag": FLAG_LIMIT_S,
     "contact_flag": FLAG_LIMIT_S,
 }
@@ -196,6 +197,7 @@ _WORDS = {
     "spo2_pct": "oxygen saturation, %",
     "pulse_bpm": "pulse rate of the oximeter, beats a minute",
     "temp_degc": "temperature, degrees Celsius",
+    "skin_degc": "temperature of the skin, which is not the body's, degrees Celsius",
     "lead_off_flag": "an electrode is off (1) or not (0)",
     "contact_flag": "the strap touches the skin (1) or not (0)",
     "ecg_age_s": "time since the last ECG, s",

@@ -59,6 +59,7 @@ def full_window(length_s: float, start_s: float = START_S, seed: int = 1) -> Win
         "pulse_bpm": one_by_one("pulse_bpm", each_s, np.round(rng.normal(75.0, 1.0, n))),
         "hr_bpm": one_by_one("hr_bpm", each_s, np.full(n, 75.0)),
         "temp_degc": Samples("temp_degc", begin_s, 1.0, fixed(np.full(n, 36.6, np.float32))),
+        "skin_degc": one_by_one("skin_degc", each_s, np.full(n, 33.5)),
         "lead_off_flag": one_by_one("lead_off_flag", each_s, np.zeros(n)),
         "contact_flag": one_by_one("contact_flag", each_s, np.ones(n)),
     }

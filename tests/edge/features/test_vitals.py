@@ -191,6 +191,7 @@ def test_time_not_yet_seen_is_not_counted():
         ("spo2_pct", 10.0),
         ("pulse_bpm", 10.0),
         ("temp_degc", 60.0),
+        ("skin_degc", 60.0),
         ("lead_off_flag", 15.0),
         ("contact_flag", 15.0),
     ],
