@@ -9,6 +9,8 @@ a frame begins and how long it is (`edge.wire.FrameAt`), and what whole frames h
 - A packet is *broken* only where nothing in it was good and something was wrong; it is *not mine*
   until a first frame has been seen.
 - Who counts samples must know where some are missing: `open_line_with_holes` tells.
+- Where the check of a frame is weak, bytes may look like one at a wrong place. Out of step, a frame
+  is believed then when another one follows it.
 - Devices say the same dozens of times a second, and many have no checksum: see `Repeated`.
 """
 
@@ -49,14 +51,21 @@ class Line:
         The device; see the top of this file.
     longest : int
         Bytes that `frame_at` needs at most to tell; a begun frame that is longer is none.
+    weak : bool
+        A checksum of a few bits: see the top of this file.
     """
 
-    def __init__(self, frame_at: FrameAt, read: ReadHoles, longest: int) -> None:
-        self._frame_at, self._read, self._longest = frame_at, read, longest
+    def __init__(
+        self, frame_at: FrameAt, read: ReadHoles, longest: int, *, weak: bool = False
+    ) -> None:
+        self._frame_at, self._read = frame_at, read
+        self._weak, self._most = weak, longest * 2 if weak else longest
+        self._in_step = False  # the last byte that was looked at ended a frame
         self._half = b""
         self._known = False  # a whole frame has been seen
         self._n_unknown = 0
         self._n_skipped = 0  # bytes passed over since the last frame
+        self._is_counted = False  # a packet was broken by them
         self._last_s = 0.0
 
     def decode(self, packet: Packet) -> tuple[Samples, ...]:
@@ -79,6 +88,7 @@ class Line:
                 n_damaged += n_holes
             elif self._known:
                 if self._n_skipped > n_before:
+                    self._is_counted = True
                     batch.errors.append(BrokenError("bytes on the line belong to no frame"))
             elif self._n_unknown > UNKNOWN_BYTES:
                 batch.errors.append(NotMineError("no frame of this device is on the line"))
@@ -90,29 +100,33 @@ class Line:
         if self._half and arrived_s - self._last_s > HALF_LASTS_S:
             if self._known:
                 self._n_skipped += len(self._half)
-            self._half = b""
+            self._half, self._in_step = b"", False
         self._last_s = arrived_s
         return n_before
 
     def _cut(self, payload: bytes) -> tuple[list[bytes | int], int]:
-        """Return the frames that end here with the holes before them, and how many holes."""
+        """Return the frames that end here with the holes before them, and the holes to count."""
         frame_at, line = self._frame_at, self._half + payload
         frames: list[bytes | int] = []
         n_holes = at = 0
         end, n_skipped = len(line), self._n_skipped
         while at < end:
             n_bytes = frame_at(line, at)
+            if n_bytes > 0 and self._weak and not self._in_step:
+                n_bytes = self._sure(line, at, n_bytes)
             if n_bytes > 0:
                 if n_skipped:
                     frames.append(n_skipped)
-                    n_skipped, n_holes = 0, n_holes + 1
+                    n_holes += not self._is_counted
+                    n_skipped, self._is_counted = 0, False
                 frames.append(line[at : at + n_bytes])
-                self._known = True
+                self._known = self._in_step = True
                 at += n_bytes
                 continue
-            if n_bytes == 0 and end - at < self._longest:
+            if n_bytes == 0 and end - at < self._most:
                 break
             at += 1
+            self._in_step = False
             if self._known:
                 n_skipped += 1
             else:
@@ -120,9 +134,15 @@ class Line:
         self._half, self._n_skipped = line[at:], n_skipped
         return frames, n_holes
 
+    def _sure(self, line: bytes, at: int, n_bytes: int) -> int:
+        """Return the length of a frame that another one follows, 0 where none has come yet."""
+        after = at + n_bytes
+        follows = self._frame_at(line, after) if after < len(line) else 0
+        return n_bytes if follows > 0 else follows
+
 
 def open_line_with_holes(
-    frame_at: FrameAt, reader: Callable[[], ReadHoles], longest: int
+    frame_at: FrameAt, reader: Callable[[], ReadHoles], longest: int, *, weak: bool = False
 ) -> tuple[Callable[[], Decode], Callable[[], DecodeBatch]]:
     """Return ``open`` and ``open_batch`` of the decoder of a serial device that counts samples.
 
@@ -134,13 +154,15 @@ def open_line_with_holes(
         Makes what reads the frames of one source, and remembers what it must of it.
     longest : int
         Bytes that `frame_at` needs at most to tell.
+    weak : bool
+        A checksum of a few bits: out of step, two frames in a row are asked for.
     """
 
     def opened() -> Decode:
-        return Line(frame_at, reader(), longest).decode
+        return Line(frame_at, reader(), longest, weak=weak).decode
 
     def opened_batch() -> DecodeBatch:
-        return Line(frame_at, reader(), longest).decode_batch
+        return Line(frame_at, reader(), longest, weak=weak).decode_batch
 
     return opened, opened_batch
 
