@@ -53,7 +53,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "simulate": "Virtual Bluetooth sensors, to try it all without hardware.",
     "run": "The daemon: read sensors, watch, store, alarm.",
     "replay": "Run the monitor over a recording and print its records.",
-    "scan": "What Bluetooth sensors are in the air.",
+    "scan": "What sensors are in the air, or at the serial ports.",
     "pair": "Pair with a sensor: only then can it be told from others.",
     "devices": "The sensors of this box: list, name, assign, remove.",
     "status": "What is happening now.",

@@ -1,9 +1,9 @@
-"""``homeward scan``: what Bluetooth sensors are in the air, and whether we can read them."""
+"""``homeward scan``: what sensors are in the air or at a cable, and whether we can read them."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.text import Text
@@ -16,16 +16,36 @@ from edge.cli._tables import console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edge.config import Config
     from edge.pairing import Seen
 
+AIR_S: Final = 10.0
 
-def command(
+
+def command(  # noqa: PLR0913  # each is an option
     config: ConfigFile = None,
     data_dir: DataDir = None,
     *,
+    serial: Annotated[
+        bool, typer.Option("--serial", help="The serial ports instead, and what is at their ends.")
+    ] = False,
     span_s: Annotated[
-        float, typer.Option("--for", parser=parse_span, metavar="SPAN", help="How long to listen.")
-    ] = "10s",  # type: ignore[assignment]  # typer parses the default too
+        float | None,
+        typer.Option(
+            "--for",
+            parser=parse_span,
+            metavar="SPAN",
+            show_default=False,
+            help="How long to listen: in the air 10s, at a port with the settings of each device "
+            "as long as it takes to know it.",
+        ),
+    ] = None,
+    listens: Annotated[
+        bool,
+        typer.Option(
+            "--listen/--no-listen", show_default=False, help="Open no port, only list them."
+        ),
+    ] = True,
     everything: Annotated[
         bool, typer.Option("--all", help="Also what we cannot read, and what has no name.")
     ] = False,
@@ -38,12 +58,31 @@ def command(
 
     Sorted by signal, the strongest first. A name proves nothing, anybody can take it: what
     counts is the bond that `homeward pair` makes.
+
+    With --serial: the serial ports, who may open them and who has them, and which device is at the
+    end of each free one, with the lines of the configuration that read it. Some devices only send
+    when they are asked: ports where nothing known sends by itself are written to. Ends with exit
+    code 3 where a port cannot be opened.
     """
+    settings = load_config(config, data_dir)
+    if serial:
+        if adapter or everything:
+            raise typer.BadParameter("--adapter and --all do not go with --serial")
+        from edge.cli._serial import scan_serial
+
+        return scan_serial(settings, span_s, listens=listens, json=json)
+    if not listens:
+        raise typer.BadParameter("--no-listen goes with --serial only")
     need_bluetooth()
+    return _scan_air(settings, span_s or AIR_S, adapter, everything=everything, json=json)
+
+
+def _scan_air(
+    settings: Config, span_s: float, adapter: str, *, everything: bool, json: bool
+) -> int:
     from edge.cli._air import counted, listen, seen_table, wanted
     from edge.devices import load
 
-    settings = load_config(config, data_dir)
     known = load(settings.box.data_dir)
     out = console()
     live = out if out.is_terminal and not json else None

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from edge.events import ASSIGN, BOX, EXPECT, Assignment, Expectation, tell
+from edge.events import ASSIGN, BOX, EXPECT, LINK, Assignment, Expectation, LinkTold, tell
 from edge.gatt import Profile
 from edge.readers import Reader, ReadError, Rim
 from edge.records import Packet
@@ -167,14 +167,20 @@ class Intake:
         """Return what a link's reader is handed."""
         assigned: set[str] = set()
 
+        def assign(source: str, at_s: float) -> None:
+            if link.patient and source not in assigned:
+                assigned.add(source)
+                self.put(assignment(source, link, at_s))
+
         def deliver(packet: Packet) -> None:
             if packet.source == BOX:
+                if packet.stream == LINK:
+                    # What becomes of a link is the patient's too, before anything has come over it.
+                    assign(msgspec.json.decode(packet.payload, type=LinkTold).source, self._now_s())
                 self.put(packet)
                 return
             link.n_packets += 1
-            if link.patient and packet.source not in assigned:
-                assigned.add(packet.source)
-                self.put(assignment(packet, link))
+            assign(packet.source, packet.arrived_s)
             if len(self._queue) >= MAX_PACKETS:
                 link.n_overflow += 1
                 return
@@ -210,13 +216,12 @@ def expectation(link: Link, now_s: float) -> Packet:
     return tell(EXPECT, Expectation(link.name, link.patient), now_s)
 
 
-def assignment(packet: Packet, link: Link) -> Packet:
-    """Return the packet that says whose the sender of `packet` is.
+def assignment(source: str, link: Link, at_s: float) -> Packet:
+    """Return the packet that says whose a source is.
 
-    It goes before the first one of that sender, so that a log of packets knows it too.
+    It goes before the first one of that source, so that a log of packets knows it too.
     """
-    told = Assignment(packet.source, link.patient, link.name)
-    return tell(ASSIGN, told, packet.arrived_s)
+    return tell(ASSIGN, Assignment(source, link.patient, link.name), at_s)
 
 
 def _note_failure(link: Link, text: str, *, trace: bool = False) -> None:

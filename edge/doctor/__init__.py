@@ -20,6 +20,7 @@ from edge.control import ControlError, Status
 from edge.control.client import ControlClient, NotRunningError
 from edge.doctor.bluetooth import check_bluetooth
 from edge.doctor.findings import Finding, Health
+from edge.doctor.serial_ports import check_serial_ports
 from edge.records import ScorerError
 from edge.store.database import StoreError, connect, quick_check
 from edge.store.migrations import check_not_newer
@@ -73,6 +74,7 @@ def examine(config: Config | ConfigError, database: str) -> Iterator[Finding]:
     yield check_model(config)
     yield from check_extras(config)
     yield from check_bluetooth(config)
+    yield from check_serial_ports(config)
     yield from check_monitor(config.box.socket)
 
 
@@ -179,6 +181,7 @@ def check_model(config: Config) -> Finding:
 _EXTRAS = (
     ("Bluetooth", ("bleak",), "ble", "homeward[pi]"),
     ("serial ports", ("serial",), "uart", "homeward[pi]"),
+    ("I2C sensors", ("smbus2",), "i2c", "homeward[pi]"),
     ("recordings (WFDB, EDF)", ("wfdb", "edfio"), "replay", "homeward[recordings]"),
 )
 """What it is for, its modules, the reader that needs it, what to install."""

@@ -69,10 +69,7 @@ def words(error: BaseException, port: Path) -> str:
     if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
         return f"{port} is not there: is the device plugged in?"
     if number in {errno.EACCES, errno.EPERM}:
-        return (
-            f"{port} may not be opened by this user: `sudo usermod -aG {_group(port)} $USER`, "
-            f"then log in anew"
-        )
+        return f"{port} may not be opened by this user: `homeward scan --serial` says what to do"
     if number in {errno.EBUSY, errno.EAGAIN}:
         return f"{port} is in use by another program (`fuser -v {port}` says which): end that one"
     if number in {errno.ENOTTY, errno.EISDIR, errno.EINVAL}:
@@ -89,10 +86,3 @@ def _number(error: BaseException | None) -> int | None:
             return int(error.args[0])
         error = error.__context__
     return None
-
-
-def _group(port: Path) -> str:
-    try:
-        return port.group()
-    except (OSError, KeyError):
-        return "dialout"

@@ -23,10 +23,12 @@ from edge.daemon.intake import MAX_PACKETS, Intake, Link, LinkState
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
 from edge.decoders import Decoder
+from edge.events import ASSIGN, EXPECT, LINK, Assignment, LinkTold, tell
 from edge.packetlog import PacketLogWriter, read
 from edge.pipeline import START, Pipeline, PipelineSettings
 from edge.readers import Reader, ReadError, Rim
-from edge.records import Alert, Outcome, Packet, Samples
+from edge.records import Alert, Outcome, Packet, Samples, Security
+from edge.records import LinkState as LinkChangeState
 from edge.store import History, Run
 from tests.edge.store.test_store import alert, summary
 
@@ -147,6 +149,26 @@ def test_packets_over_the_bound_are_dropped_and_counted_but_a_persons_never() ->
     assert intake.n_overflow == 7
     assert len(intake.take()) == MAX_PACKETS + 1
     assert len(intake) == 0
+
+
+def test_what_becomes_of_a_link_is_its_patients_before_anything_has_come() -> None:
+    async def never_there(_: Any, rim: Rim) -> None:
+        for source in ("uart-1", "uart-1", "uart-2"):
+            told = LinkTold(source, LinkChangeState.LOST, Security.WIRED)
+            rim.deliver(tell(LINK, told, CLOCK.now_s()))
+
+    async def live() -> list[Packet]:
+        taken = Link("cable", Reader("test", NoSettings, never_there), NoSettings(), "p2")
+        intake = Intake([taken], CLOCK.now_s)
+        intake.start()
+        await until(lambda: taken.state is LinkState.ENDED)
+        return intake.take()
+
+    packets = asyncio.run(live())
+    streams = [one.stream for one in packets]
+    assert streams == [EXPECT, ASSIGN, LINK, LINK, ASSIGN, LINK]
+    assigned = msgspec.json.decode(packets[1].payload, type=Assignment)
+    assert (assigned.source, assigned.patient, assigned.link) == ("uart-1", "p2", "cable")
 
 
 # --- systemd -------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_nobody_running_is_a_warning(tmp_path: Path) -> None:
 
 def test_extras_nothing_needs_are_no_fault() -> None:
     findings = list(check_extras(load(None, PluginDefaults())))
-    assert len(findings) == 3
+    assert len(findings) == 4
     assert all(finding.health is Health.OK for finding in findings)
 
 
