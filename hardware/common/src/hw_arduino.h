@@ -52,8 +52,9 @@ static inline void hw_serve(hw_board *board)
   hw_board_idle(board, hw_now_us());
 }
 
-/* Sleep (idle, the mode after a reset) until the next interrupt (the core's clock makes one a millisecond), but not if *count, an
- * interrupt's own, is no longer `seen`. NULL: whatever. Off the AVR this returns at once. */
+/* Sleep until the next interrupt (the core's clock makes one a millisecond), but not if *count, an
+ * interrupt's own, is no longer `seen`. NULL: whatever. Off the AVR this returns at once. The kind
+ * of sleep is idle, which is what an AVR does unless it is told otherwise. */
 static inline void hw_rest(const volatile uint8_t *count, uint8_t seen)
 {
 #ifdef ARDUINO_ARCH_AVR

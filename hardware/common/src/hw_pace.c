@@ -13,7 +13,7 @@ static uint32_t period_of(uint32_t rate_mhz)
 {
   uint32_t us = 1000000000uL / rate_mhz;
   uint32_t rest = 1000000000uL % rate_mhz;
-  return (us << 8) + (uint32_t)(((uint64_t)rest << 8) / rate_mhz);
+  return (us << 8) + (rest << 8) / rate_mhz;
 }
 
 void hw_pace_begin(hw_pace *pace, uint32_t rate_mhz)

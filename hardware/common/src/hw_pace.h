@@ -34,7 +34,8 @@ typedef struct {
   uint32_t nominal_q8;
 } hw_pace;
 
-/* Begin, or begin anew after the chip was set up: rate in thousandths of a hertz, 1 Hz or more. */
+/* Begin, or begin anew after the chip was set up: rate in thousandths of a hertz, 1 Hz to
+ * 10 kHz. */
 void hw_pace_begin(hw_pace *pace, uint32_t rate_mhz);
 /* n samples are there, 1 to 33, all of them taken after after_us and by by_us, none missing before
  * them. Then call hw_pace_next() n times. */
