@@ -87,7 +87,7 @@ def test_a_trace_is_the_last_seconds_of_a_signal(watched: Watched) -> None:
     wait_for(lambda: status_of(watched.box)["live"]["patients"][0]["n_beats"] > 4, ALARM_S, "ECG")
     trace = watched.box.ask(Trace("ecg_mv", 2.0))
     assert trace["fs_hz"] == 250.0
-    assert len(trace["values"]) == 500
+    assert len(trace["values"]) in {500, 501}  # both ends may fall on a sample
     known = [value for value in trace["values"] if value is not None]
     assert max(known) - min(known) > 0.5  # millivolts: R peaks are in it
 

@@ -113,6 +113,10 @@ def said_by(board: Qemu) -> str:
         return ""
 
 
+MOST_COMPLAINTS = 5
+"""Of some 4,000 conversions, on a machine with other work."""
+
+
 class Session(msgspec.Struct):
     packets: list[Packet]
     n_clean: int
@@ -163,8 +167,10 @@ def test_the_ads1292r_sketch_gives_an_ecg_and_its_heart_rate_in_real_time(sessio
     print(f"rate {source.ppm:+.1f} ppm, heart rate {hr_bpm:.2f} bpm")
     print(f"QEMU {100 * session.cpu:.1f} % of a core; conversions not read {100 * missed:.2f} %")
     assert frame.unpack_description(frames[0].body).device == "ADS1292R"
-    # No word of what a data sheet forbids.
-    assert all(line.startswith("lost") for line in session.said.splitlines())
+    # What a data sheet forbids would be told at every conversion. A pause of the host between two
+    # bytes looks like it too, now and then; without the host, see below, there is no word.
+    complaints = [line for line in session.said.splitlines() if not line.startswith("lost")]
+    assert len(complaints) < MOST_COMPLAINTS, complaints
     assert (source.n_broken, source.n_not_mine) == (0, 0)
     assert hr_bpm == pytest.approx(HR_BPM, abs=0.5)
     # A conversion that falls into a pause of the host cannot be read by anybody: the chip has no
