@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from edge import frame
 from edge.decoders import Batch, BrokenError, DecodeError, NotMineError
+from edge.decoders._homeward_start import StartWatch
 from edge.records import FloatArray, Packet, Samples, Stamp
 
 TICK_S = 1e-6
 EXACT_BASELINE = 65_536
 """Up to this baseline, single precision holds 16-bit counts exactly."""
+LINE_BYTES_S = 65_536
+"""No line brings more (`edge.readers.uart` closes one that does): memory is not kept for it."""
 
 _INT16 = 0
 _COUNT = frame.NUMBER_TYPES[_INT16]
@@ -68,9 +71,15 @@ class _Run:
 
 
 class Board:
-    """What one board has said about itself, and its frames read."""
+    """What one board has said about itself, and its frames read.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    starts : StartWatch | None
+        Where the frames come over a line at whose end the board may begin anew.
+    """
+
+    def __init__(self, starts: StartWatch | None = None) -> None:
         self._said = b""
         self._described: frame.Description | None = None
         self._row: np.dtype[Any] = np.dtype("<i2")
@@ -78,6 +87,8 @@ class Board:
         self._byte_us = 0.0
         self._short = False
         self._baseline = self._gain = np.zeros(1, np.float32)
+        self._starts = starts
+        self._tells_contact = False
 
     def decode(self, packet: Packet) -> tuple[Samples, ...]:
         """Return the samples of one packet."""
@@ -110,13 +121,7 @@ class Board:
             try:
                 whole = frame.unpack(packet.payload)
                 if whole.kind == frame.SAMPLES:
-                    if run is not None and len(whole.body) == run.n_bytes:
-                        lasted_us = run.lasted_us
-                    else:
-                        lasted_us = self._lasted_us(whole.body)
-                    if run is None or not run.join(whole, packet.arrived_s, lasted_us):
-                        self._end(run, found)
-                        run = _Run(whole, packet.arrived_s, lasted_us)
+                    run = self._joined(run, whole, packet.arrived_s, found)
                     continue
                 self._end(run, found)
                 run = None
@@ -127,15 +132,54 @@ class Board:
                     found.extend((samples, packet.arrived_s) for samples in status)
             except frame.FrameError as error:
                 failed.append((at, BrokenError(str(error))))
+            except NotMineError as error:
+                run = None  # it was ended
+                failed.append((at, error))
             except DecodeError as error:
                 failed.append((at, error))
         self._end(run, found)
         return found, failed
 
+    def _joined(
+        self,
+        run: _Run | None,
+        whole: frame.Frame,
+        arrived_s: float,
+        found: list[tuple[Samples, float]],
+    ) -> _Run:
+        """Return the run that ends with a samples frame: the one before it, or one of its own."""
+        if run is not None and len(whole.body) == run.n_bytes:
+            lasted_us = run.lasted_us
+        else:
+            lasted_us = self._lasted_us(whole.body)
+        if run is not None:
+            if run.join(whole, arrived_s, lasted_us):
+                return run
+            self._end(run, found)
+        if self._starts is not None and self._starts.is_anew(whole, arrived_s):
+            raise NotMineError("the board began anew and has not described itself since")
+        return _Run(whole, arrived_s, lasted_us)
+
     def _describe(self, body: bytes) -> None:
-        if body == self._said:
-            return
-        self._described = described = frame.unpack_description(body)
+        try:
+            if body != self._said:
+                self._take_description(body)
+        except frame.FrameError:
+            if self._starts is not None:
+                self._starts.described_darkly()
+            raise
+        if self._starts is not None:
+            self._starts.described()
+
+    def _take_description(self, body: bytes) -> None:
+        described = frame.unpack_description(body)
+        bytes_s = described.fs_hz * frame.row_type(described.channels).itemsize
+        if self._starts is not None and bytes_s > LINE_BYTES_S:
+            raise frame.FrameError(
+                f"description tells of {bytes_s:.0f} bytes of samples a second; a line brings "
+                f"{LINE_BYTES_S} at most"
+            )
+        self._described = described
         channels = described.channels
         self._row = frame.row_type(channels)
         self._row_bytes = self._row.itemsize
@@ -162,6 +206,8 @@ class Board:
         described = self._described
         if run is None or described is None:
             return
+        if self._starts is not None:
+            self._starts.read(run.sequence, run.clock_us, run.last_s)
         body = b"".join(run.bodies)
         stamp = Stamp(
             run.first.clock_us,
@@ -192,11 +238,22 @@ class Board:
             )
 
     def _status(self, status: frame.Status, arrived_s: float) -> tuple[Samples, ...]:
-        """Return what a status frame says; electrodes matter to boards that have an ECG."""
+        """Return what a status frame says: of the electrodes of an ECG, the finger of a pleth.
+
+        That a pleth board has a finger is only said once it has shown that it can tell.
+        """
         channels = self._described.channels if self._described else ()
+        fingers = sum(
+            {1 << min(at, 7) for at, one in enumerate(channels) if one.signal.startswith("pleth_")}
+        )
         found = []
         if any(channel.signal == "ecg_mv" for channel in channels):
-            found.append(_one("lead_off_flag", float(status.lead_off != 0), arrived_s))
+            is_off = status.lead_off & ~fingers != 0
+            found.append(_one("lead_off_flag", float(is_off), arrived_s))
+        is_bare = status.lead_off & fingers != 0
+        self._tells_contact |= is_bare
+        if self._tells_contact:
+            found.append(_one("contact_flag", float(not is_bare), arrived_s))
         if status.battery_pct is not None:
             found.append(_one("battery_pct", float(status.battery_pct), arrived_s))
         return tuple(found)

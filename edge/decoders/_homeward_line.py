@@ -11,7 +11,8 @@ notifications; a packet holds bytes as they came, and a frame may begin and end 
 - What comes before the first zero after a pause is a frame if it passes the CRC; otherwise we
   came in its middle, and it is passed over.
 - A frame that has not ended when nothing came for `HALF_LASTS_S` never will (the link was lost):
-  it is passed over, and its number shows the loss.
+  it is passed over, and its number shows the loss. So it is where a cable's packet without a byte
+  says that the line was opened anew.
 
 What is counted: a packet is *broken* where nothing in it was good and something was damaged;
 damage beside a good frame is counted in `edge.decoders.Batch.n_damaged`.
@@ -35,6 +36,7 @@ from edge.decoders import (
     NotMineError,
 )
 from edge.decoders._homeward_board import Board
+from edge.decoders._homeward_start import StartWatch
 from edge.records import Packet, Samples
 
 MAX_FRAME_BYTES: Final = 1_024
@@ -68,7 +70,7 @@ class _Line:
     def cut(self, packet: Packet) -> _Ended:
         """Return the frames that end in a packet, without their zeros."""
         half, payload = self._half, packet.payload
-        if packet.arrived_s - self._last_s > HALF_LASTS_S:
+        if _is_opened(packet) or packet.arrived_s - self._last_s > HALF_LASTS_S:
             half.clear()
             self._in_step = self._too_long = False
         self._last_s = packet.arrived_s
@@ -107,7 +109,8 @@ class _Uart:
     """One board behind a serial line."""
 
     def __init__(self) -> None:
-        self._line, self._board = _Line(), Board()
+        self._line, self._starts = _Line(), StartWatch()
+        self._board = Board(self._starts)
         self._known = False  # it has sent a frame with a good CRC
 
     def decode(self, packet: Packet) -> tuple[Samples, ...]:
@@ -120,24 +123,43 @@ class _Uart:
     def decode_batch(self, packets: Sequence[Packet]) -> Batch:
         """Return the samples of several packets, joined where they follow one another."""
         told = [self._line.cut(packet) for packet in packets]
-        found, failed = self._board.read(
-            [
-                Packet(packet.source, packet.stream, packet.arrived_s, piece)
-                for packet, ended in zip(packets, told, strict=True)
-                for piece in ended.frames
-            ]
-        )
-        reasons = dict(failed)
+        found, reasons = self._read(packets, told)
         errors: list[DecodeError] = []
         n_damaged = first = 0
         for ended in told:
             after = first + len(ended.frames)
-            error, n_beside = self._judge(ended, [reasons.get(at) for at in range(first, after)])
+            error, n_beside = self._judge(ended, reasons[first:after])
             if error is not None:
                 errors.append(error)
             n_damaged += n_beside
             first = after
         return Batch(found, errors, n_damaged)
+
+    def _read(
+        self, packets: Sequence[Packet], told: Sequence[_Ended]
+    ) -> tuple[list[tuple[Samples, float]], list[DecodeError | None]]:
+        """Return what the frames hold, and what is wrong with each of them: None for a good one."""
+        found: list[tuple[Samples, float]] = []
+        reasons: list[DecodeError | None] = []
+        frames: list[Packet] = []
+
+        def read() -> None:
+            samples, failed = self._board.read(frames)
+            found.extend(samples)
+            wrong = dict(failed)
+            reasons.extend(wrong.get(at) for at in range(len(frames)))
+            frames.clear()
+
+        for packet, ended in zip(packets, told, strict=True):
+            if _is_opened(packet):
+                read()
+                self._starts.line_was_away()
+            frames += [
+                Packet(packet.source, packet.stream, packet.arrived_s, piece)
+                for piece in ended.frames
+            ]
+        read()
+        return found, reasons
 
     def _judge(
         self, ended: _Ended, reasons: list[DecodeError | None]
@@ -158,6 +180,11 @@ class _Uart:
         if not self._known and isinstance(wrong[0], BrokenError):
             return NotMineError(f"not known for a Homeward board yet: {wrong[0]}"), 0
         return wrong[0], n_damaged - isinstance(wrong[0], BrokenError)
+
+
+def _is_opened(packet: Packet) -> bool:
+    """Return whether a packet says that a cable's line was opened anew; a radio may send none."""
+    return not packet.payload and packet.stream == frame.LINE
 
 
 def _too_long() -> BrokenError:

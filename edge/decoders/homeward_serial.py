@@ -54,7 +54,7 @@ def _rate(fs_hz: float) -> bytes:
 DECODER = Decoder(
     name="homeward_serial",
     streams=(frame.STREAM, frame.LINE),
-    signals=("*", "lead_off_flag", "battery_pct"),
+    signals=("*", "lead_off_flag", "contact_flag", "battery_pct"),
     open=_open,
     open_batch=_open_batch,
     wires=(

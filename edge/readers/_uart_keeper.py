@@ -8,18 +8,28 @@ to `RETRY_MOST_S`, and at once when another device is behind its name.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import termios
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from edge.readers import Rim
-from edge.readers._uart_line import Check, LineGoneError, OpenLine, SerialLine, listen
-from edge.readers._uart_names import identity, source_of, stable, words
+from edge.readers import ReadError, Rim
+from edge.readers._uart_line import (
+    Check,
+    LineGoneError,
+    OpenLine,
+    OtherDeviceError,
+    SerialLine,
+    SilentError,
+    listen,
+)
+from edge.readers._uart_names import identity, source_of, stable, why_absent, words
 from edge.readers._uart_probe import find_out
-from edge.readers._wired_told import WiredTold
+from edge.readers._uart_told import UartTold
 from edge.records import Packet
 from edge.wire import Wire
 
@@ -31,6 +41,8 @@ LOOK_S: Final = 0.05
 """How often it is looked whether a port is there: a tenth of a second is a frame."""
 
 _log = structlog.get_logger("uart")
+_kept: Final[set[str]] = set()
+"""Ports this process has open, by their real paths: none is read twice."""
 
 
 class Keeper:
@@ -70,11 +82,17 @@ class Keeper:
         self._fs_hz, self._place, self._dev = fs_hz, place, dev
         self._known: Wire | None = wires[0] if len(wires) == 1 else None
         self._source = source_of(self._port)
-        self._told = WiredTold(self._source, place, rim)
+        self._told = self._new_told()
         self._sends = False  # something was read since the line was last opened
 
     async def keep(self) -> None:
-        """Read until cancelled."""
+        """Read until cancelled.
+
+        Raises
+        ------
+        ReadError
+            The port is being read already, under another name.
+        """
         retry_s = RETRY_FIRST_S
         loop = asyncio.get_running_loop()
         while True:
@@ -88,13 +106,13 @@ class Keeper:
                 reason = words(error, self._port)
             if self._sends and loop.time() - began_s >= SOUND_S:
                 retry_s = RETRY_FIRST_S
-            self._tell_lost(reason)
+            self._told.lost(reason)
             await self._pause(retry_s, seen)
             retry_s = min(2 * retry_s, RETRY_MOST_S)
 
     async def _until_there(self) -> tuple[int, int, int]:
         while (seen := identity(self._port)) is None:  # /dev sets no events
-            self._tell_lost(f"{self._port} is not there: is the device plugged in?")
+            self._told.lost(why_absent(self._port))
             await asyncio.sleep(LOOK_S)
         self._settle_name()
         return seen
@@ -103,8 +121,13 @@ class Keeper:
         """Take the lasting name of a port that was not there when we began."""
         lasting = stable(self._port, self._dev)
         if lasting != self._port:
+            self._told.gone()
             self._port, self._source = lasting, source_of(lasting)
-            self._told = WiredTold(self._source, self._place, self._rim)
+            self._told = self._new_told()
+
+    def _new_told(self) -> UartTold:
+        loop_s = asyncio.get_running_loop().time
+        return UartTold(self._source, self._place, self._rim, loop_s)
 
     async def _pause(self, retry_s: float, seen: tuple[int, int, int]) -> None:
         """Wait, but not when another device is there now."""
@@ -116,22 +139,26 @@ class Keeper:
                 return
 
     async def _read(self) -> None:
-        heard, is_sure = b"", False
-        wire = self._known
-        if wire is None:
-            wire, heard = await find_out(self._open_line, self._port, self._wires)
-            is_sure = True
-        with self._open_line(self._port, wire) as line:
-            self._start(line, wire)
-            if heard:
-                self._take(heard, wire)
-            check = Check(wire, asyncio.get_running_loop().time(), known=is_sure)
-            try:
-                await listen(line, wire, lambda payload: self._take(payload, wire), check)
-            finally:
-                # A device that was found out may have been changed for another one.
-                if len(self._wires) > 1 and (check.failed or not self._sends):
-                    self._known = None
+        heard, wire = b"", self._known
+        is_sure = wire is None
+        with _alone(self._port):
+            if wire is None:
+                wire, heard = await find_out(self._open_line, self._port, self._wires)
+            with self._open_line(self._port, wire) as line:
+                self._start(line, wire)
+                if heard:
+                    self._take(heard, wire)
+                await self._listen(line, wire, is_sure=is_sure)
+
+    async def _listen(self, line: SerialLine, wire: Wire, *, is_sure: bool) -> None:
+        check = Check(wire, asyncio.get_running_loop().time(), known=is_sure)
+        try:
+            await listen(line, wire, lambda payload: self._take(payload, wire), check)
+        except (OtherDeviceError, SilentError) as gone:
+            # A device that was found out may have been changed for another one.
+            if len(self._wires) > 1 and (isinstance(gone, OtherDeviceError) or not self._sends):
+                self._known = None
+            raise
 
     def _start(self, line: SerialLine, wire: Wire) -> None:
         for command in wire.start:
@@ -140,11 +167,31 @@ class Keeper:
             line.write(wire.rate(self._fs_hz))
 
     def _take(self, payload: bytes, wire: Wire) -> None:
+        now_s = self._rim.now_s()
         if not self._sends:
             self._sends, self._known = True, wire
-            self._told.connected(wire.words)
+            self._rim.deliver(Packet(self._source, wire.stream, now_s, b""))
+        if self._told.sends(wire.words):
             _log.info("serial device sends", port=str(self._port), device=wire.name)
-        self._rim.deliver(Packet(self._source, wire.stream, self._rim.now_s(), payload))
+        self._rim.deliver(Packet(self._source, wire.stream, now_s, payload))
 
-    def _tell_lost(self, reason: str) -> None:
-        self._told.lost(reason)
+
+@contextlib.contextmanager
+def _alone(port: Path) -> Iterator[None]:
+    """Keep a port to one reader of this process.
+
+    Raises
+    ------
+    ReadError
+        It is being read already.
+    """
+    real = os.path.realpath(port)
+    if real in _kept:
+        raise ReadError(
+            f"{port} is read already, as another of the [[sources]]: take one of the two out"
+        )
+    _kept.add(real)
+    try:
+        yield
+    finally:
+        _kept.discard(real)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +30,14 @@ def stable(port: Path, dev: Path) -> Path:
     dev : Path
         ``/dev``.
     """
-    if not port.exists() or port.is_symlink():
+    try:
+        if not port.exists() or port.is_symlink():
+            return port
+        # Not `Path.resolve`: it fails where links go in a circle.
+        target = os.path.realpath(port)
+        return next((link for link in _links(dev) if os.path.realpath(link) == target), port)
+    except OSError:  # udev takes a folder away with its last link, between two looks at it
         return port
-    target = port.resolve()
-    return next((link for link in _links(dev) if link.resolve() == target), port)
 
 
 def _links(dev: Path) -> Iterator[Path]:
@@ -63,16 +68,25 @@ def identity(port: Path) -> tuple[int, int, int] | None:
     return seen.st_rdev, seen.st_ino, seen.st_ctime_ns
 
 
+def why_absent(port: Path) -> str:
+    """Return why nothing can be seen at a port's name, for people."""
+    try:
+        port.stat()
+    except OSError as error:
+        return words(error, port)
+    return words(FileNotFoundError(errno.ENOENT, ""), port)  # it came at this very moment
+
+
 def words(error: BaseException, port: Path) -> str:
     """Return what happened to a port, and what to do, for people."""
     number = _number(error)
-    if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+    if number in {errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO}:
         return f"{port} is not there: is the device plugged in?"
     if number in {errno.EACCES, errno.EPERM}:
         return f"{port} may not be opened by this user: `homeward scan --serial` says what to do"
     if number in {errno.EBUSY, errno.EAGAIN}:
         return f"{port} is in use by another program (`fuser -v {port}` says which): end that one"
-    if number in {errno.ENOTTY, errno.EISDIR, errno.EINVAL}:
+    if number in {errno.ENOTTY, errno.EISDIR, errno.EINVAL, errno.ELOOP}:
         return f"{port} is no serial port: `homeward scan --serial` lists them"
     return f"{port}: {error}"
 

@@ -69,21 +69,28 @@ async def find_out(open_line: OpenLine, port: Path, wires: Sequence[Wire]) -> Kn
 
 async def _hear(line: SerialLine, wires: Sequence[Wire], n_heard: dict[int, int]) -> Known | None:
     """Listen for devices that have the same settings; None where it is none of them."""
-    heard = bytearray()
+    heard, n_bytes = bytearray(), 0
     loop = asyncio.get_running_loop()
     until_s = loop.time() + max(wire.listen_s for wire in wires)
-    with Tap(line, heard.extend, GATHER_S) as tap:
+
+    def hear(payload: bytes) -> None:
+        nonlocal n_bytes
+        heard.extend(payload)
+        del heard[:-MOST_BYTES]
+        n_bytes += len(payload)
+
+    with Tap(line, hear, GATHER_S) as tap:
         while True:
-            n_before = len(heard)
+            n_before = n_bytes
             await asyncio.wait((tap.failed,), timeout=LOOK_S)
             if tap.failed.done():
                 tap.failed.result()
-            known = recognise(bytes(heard[-MOST_BYTES:]), wires) if len(heard) > n_before else None
+            known = recognise(bytes(heard), wires) if n_bytes > n_before else None
             if known is not None:
-                return Known(known, bytes(heard[-MOST_BYTES:]))
+                return Known(known, bytes(heard))
             if loop.time() >= until_s:
                 baud = wires[0].baud
-                n_heard[baud] = max(n_heard.get(baud, 0), len(heard))
+                n_heard[baud] = max(n_heard.get(baud, 0), n_bytes)
                 return None
 
 

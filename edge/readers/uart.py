@@ -8,6 +8,7 @@ knows one. A packet holds bytes as they came, cut anywhere; the decoder finds th
     _uart_line        an open line: bytes out as packets, without a wake-up a byte; silence
     _uart_probe       which device is at the end of a line
     _uart_names       the lasting name of a port; errors in words
+    _uart_told        what people are told of the link; a loose plug is one trouble
 
 A port is named by what stays when the device comes back as another tty: ``/dev/serial/by-id``. It
 is opened alone (no second program gets half of the bytes), closed on any error, and tried again.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import termios
 from collections.abc import Iterator
@@ -79,9 +81,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Port:
     """An open port; see `edge.readers._uart_line.SerialLine`."""
 
-    def __init__(self, serial: Serial) -> None:
-        self._serial = serial
-        self.fd: int = serial.fileno()
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
         self._n_empty = 0
 
     def read(self) -> bytes:
@@ -96,7 +97,9 @@ class _Port:
         return payload
 
     def write(self, payload: bytes) -> None:
-        self._serial.write(payload)
+        # pyserial's own write turns in a circle, for ever, where the device takes nothing.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self.fd, payload)
 
 
 @contextlib.contextmanager
@@ -121,12 +124,14 @@ def _open(port: Path, wire: Wire) -> Iterator[_Port]:
         exclusive=True,
     )
     try:
-        _keep_lines_up(serial)
-        yield _Port(serial)
+        _set_up(serial, wire.parity)
+        _take_alone(serial)
+        yield _Port(serial.fileno())
     finally:
         with contextlib.suppress(OSError, termios.error):
             # Output that a dead device never takes would hold the close up for half a minute.
             serial.reset_output_buffer()
+        _let_go(serial)
         serial.close()
 
 
@@ -135,12 +140,30 @@ def _is_pseudo(port: Path) -> bool:
     return os.major(port.stat().st_rdev) in PSEUDO_MAJORS
 
 
-def _keep_lines_up(serial: Serial) -> None:
-    """Leave DTR as it is when the port is closed: on many boards its fall is the reset button."""
+def _set_up(serial: Serial, parity: str) -> None:
+    """Set what pyserial has no word for.
+
+    DTR stays as it is when the port is closed: on many boards its fall is the reset button. A byte
+    whose parity is wrong is dropped, which shows in the frame; pyserial lets it through.
+    """
     with contextlib.suppress(termios.error):  # a pseudo terminal may have no such line
         attributes = termios.tcgetattr(serial.fileno())
         attributes[2] &= ~termios.HUPCL
+        if parity != "N":
+            attributes[0] |= termios.INPCK | termios.IGNPAR
         termios.tcsetattr(serial.fileno(), termios.TCSANOW, attributes)
+
+
+def _take_alone(serial: Serial) -> None:
+    """Keep those out who ask for no lock, such as a terminal program: each would get some bytes."""
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(serial.fileno(), termios.TIOCEXCL)
+
+
+def _let_go(serial: Serial) -> None:
+    """Let others in again: who has the port open besides us would keep it shut."""
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(serial.fileno(), termios.TIOCNXCL)
 
 
 def _wires(device: str, wires: tuple[Wire, ...]) -> tuple[Wire, ...]:

@@ -84,6 +84,12 @@ def test_a_status_tells_of_electrodes_and_battery():
 
     assert read(Status(0, 80), described(ECG)) == {"lead_off_flag": 0.0, "battery_pct": 80.0}
     assert read(Status(2, None), described(ECG)) == {"lead_off_flag": 1.0}
+    finger = described(ECG, Channel("pleth_au", "finger"))
+    assert read(Status(0, None), finger) == {"lead_off_flag": 0.0}  # it may not be able to tell
+    assert read(Status(2, None), finger) == {"lead_off_flag": 0.0, "contact_flag": 0.0}
+    assert read(Status(1, None), finger) == {"lead_off_flag": 1.0, "contact_flag": 1.0}
+    clip = described(Channel("pleth_au", "red"), Channel("pleth_au", "ir"))
+    assert read(Status(3, None), clip) == {"contact_flag": 0.0}
     # Electrodes are of the ECG: a thermometer has none.
     assert read(Status(0, 80), described(Channel("temp_degc"))) == {"battery_pct": 80.0}
 
