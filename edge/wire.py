@@ -2,6 +2,7 @@
 
 A decoder knows its device and says so in a `Wire`; the reader that holds the line knows no device
 at all. What the reader delivers is bytes as they came, cut anywhere; the decoder finds the frames.
+A packet without a byte says that the line was opened anew: what comes does not follow what came.
 """
 
 from __future__ import annotations

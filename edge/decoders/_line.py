@@ -8,6 +8,8 @@ a frame begins and how long it is (`edge.wire.FrameAt`), and what whole frames h
   damage: we came in the middle.
 - A packet is *broken* only where nothing in it was good and something was wrong; it is *not mine*
   until a first frame has been seen.
+- A packet without a byte says that the line was opened anew: everything begins anew, for nobody
+  knows what was missed, and whose line it is now.
 - Who counts samples must know where some are missing: `open_line_with_holes` tells.
 - Where the check of a frame is weak, bytes may look like one at a wrong place. Out of step, a frame
   is believed then when another one follows it.
@@ -47,8 +49,10 @@ class Line:
 
     Parameters
     ----------
-    frame_at, read : Callable
-        The device; see the top of this file.
+    frame_at : Callable
+        The device's frames; see the top of this file.
+    reader : Callable
+        Makes what reads them, and remembers what it must.
     longest : int
         Bytes that `frame_at` needs at most to tell; a begun frame that is longer is none.
     weak : bool
@@ -56,17 +60,26 @@ class Line:
     """
 
     def __init__(
-        self, frame_at: FrameAt, read: ReadHoles, longest: int, *, weak: bool = False
+        self,
+        frame_at: FrameAt,
+        reader: Callable[[], ReadHoles],
+        longest: int,
+        *,
+        weak: bool = False,
     ) -> None:
-        self._frame_at, self._read = frame_at, read
+        self._frame_at, self._reader = frame_at, reader
         self._weak, self._most = weak, longest * 2 if weak else longest
+        self._last_s = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._read = self._reader()
         self._in_step = False  # the last byte that was looked at ended a frame
         self._half = b""
         self._known = False  # a whole frame has been seen
         self._n_unknown = 0
         self._n_skipped = 0  # bytes passed over since the last frame
         self._is_counted = False  # a packet was broken by them
-        self._last_s = 0.0
 
     def decode(self, packet: Packet) -> tuple[Samples, ...]:
         """Return what the frames hold that end in one packet."""
@@ -80,6 +93,8 @@ class Line:
         batch = Batch([], [])
         n_damaged = 0
         for packet in packets:
+            if not packet.payload:
+                self._begin()
             n_before = self._forget_half(packet.arrived_s)
             frames, n_holes = self._cut(packet.payload)
             if frames:
@@ -159,10 +174,10 @@ def open_line_with_holes(
     """
 
     def opened() -> Decode:
-        return Line(frame_at, reader(), longest, weak=weak).decode
+        return Line(frame_at, reader, longest, weak=weak).decode
 
     def opened_batch() -> DecodeBatch:
-        return Line(frame_at, reader(), longest, weak=weak).decode_batch
+        return Line(frame_at, reader, longest, weak=weak).decode_batch
 
     return opened, opened_batch
 

@@ -113,9 +113,16 @@ def test_half_a_frame_is_neither_good_nor_broken():
     device = Device()
     device.bring(frame(1))
     assert device.bring(frame(2, 3)[:4]) == []
-    assert device.bring(b"") == []
     assert device.bring(frame(2, 3)[4:]) == [2, 3]
     assert device.n_damaged == 0
+
+
+def test_no_frame_is_made_of_two_halves_on_either_side_of_an_opening():
+    device = Device(open_line_with_holes)
+    device.bring(frame(1) + frame(2, 3)[:4])
+    assert device.bring(b"") == []
+    assert device.bring(frame(2, 3)[4:] + frame(4)) == [4]
+    assert device.n_damaged == 0  # we came in the middle
 
 
 def test_half_a_frame_does_not_outlast_a_pause():
