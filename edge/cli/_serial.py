@@ -144,7 +144,7 @@ async def _listen(free: Sequence[SerialPort], wires: tuple[Wire, ...]) -> dict[P
 
 async def _identify(port: Path, wires: tuple[Wire, ...]) -> _Heard:
     try:
-        return _Heard((await uart.identify(port, wires)).wire)
+        return _Heard(await uart.identify(port, wires))
     except ReadError as error:
         return _Heard(why=str(error).removeprefix(f"{port}: "))
 

@@ -123,6 +123,6 @@ async def _identify(settings: uart.Settings, wires: tuple[Wire, ...]) -> Wire | 
     if not named:
         return f"no serial device is called {settings.device!r}"
     try:
-        return (await uart.identify(Path(settings.port), named)).wire
+        return await uart.identify(Path(settings.port), named)
     except ReadError as error:
         return str(error)

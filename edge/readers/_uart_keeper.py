@@ -141,14 +141,16 @@ class Keeper:
     async def _read(self) -> None:
         heard, wire = b"", self._known
         is_sure = wire is None
-        with _alone(self._port):
+        with _alone(self._port), contextlib.ExitStack() as opened:
             if wire is None:
-                wire, heard = await find_out(self._open_line, self._port, self._wires)
-            with self._open_line(self._port, wire) as line:
-                self._start(line, wire)
-                if heard:
-                    self._take(heard, wire)
-                await self._listen(line, wire, is_sure=is_sure)
+                found = await find_out(self._open_line, self._port, self._wires, opened)
+                wire, heard, line = found
+            else:
+                line = opened.enter_context(self._open_line(self._port, wire))
+            self._start(line, wire)
+            if heard:
+                self._take(heard, wire)
+            await self._listen(line, wire, is_sure=is_sure)
 
     async def _listen(self, line: SerialLine, wire: Wire, *, is_sure: bool) -> None:
         check = Check(wire, asyncio.get_running_loop().time(), known=is_sure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,10 +17,11 @@ GATHER_S: Final = 0.02
 
 
 class Known(NamedTuple):
-    """A device that was recognised, and what it had sent by then."""
+    """A device that was recognised, what it had sent by then, and its line, still open."""
 
     wire: Wire
     heard: bytes
+    line: SerialLine
 
 
 def groups(wires: Sequence[Wire]) -> list[list[Wire]]:
@@ -31,16 +33,19 @@ def groups(wires: Sequence[Wire]) -> list[list[Wire]]:
     >>> [[wire.name for wire in group] for group in groups([ours, slow, ours])]
     [['a', 'a'], ['b']]
     """
-    found: dict[tuple[int, str], list[Wire]] = {}
+    found: dict[tuple[int, str, bool], list[Wire]] = {}
     for wire in wires:
-        found.setdefault((wire.baud, wire.parity), []).append(wire)
+        found.setdefault((wire.baud, wire.parity, wire.xonxoff), []).append(wire)
     return sorted(found.values(), key=lambda group: -group[0].baud)
 
 
-async def find_out(open_line: OpenLine, port: Path, wires: Sequence[Wire]) -> Known:
+async def find_out(
+    open_line: OpenLine, port: Path, wires: Sequence[Wire], opened: ExitStack
+) -> Known:
     """Return which device is at the end of a port's line.
 
-    First it is listened with each device's settings, then those are asked that must be.
+    First it is listened with each device's settings, then those are asked that must be. The line
+    of the one that is known stays open until `opened` is closed: not a byte of it is lost.
 
     Raises
     ------
@@ -50,20 +55,16 @@ async def find_out(open_line: OpenLine, port: Path, wires: Sequence[Wire]) -> Kn
         The port cannot be opened, or broke off.
     """
     n_heard: dict[int, int] = {}
-    for group in groups(wires):
-        with open_line(port, group[0]) as line:
-            known = await _hear(line, group, n_heard)
+    tries: list[tuple[Sequence[Wire], tuple[bytes, ...]]] = [(g, ()) for g in groups(wires)]
+    tries += [([wire], wire.start) for wire in wires if wire.start]
+    for group, asked in tries:
+        line = opened.enter_context(open_line(port, group[0]))
+        for command in asked:
+            line.write(command)
+        known = await _hear(line, group, n_heard)
         if known is not None:
             return known
-    for wire in wires:
-        if not wire.start:
-            continue
-        with open_line(port, wire) as line:
-            for command in wire.start:
-                line.write(command)
-            known = await _hear(line, [wire], n_heard)
-        if known is not None:
-            return known
+        opened.close()
     raise LineGoneError(_nobody(wires, n_heard))
 
 
@@ -87,7 +88,7 @@ async def _hear(line: SerialLine, wires: Sequence[Wire], n_heard: dict[int, int]
                 tap.failed.result()
             known = recognise(bytes(heard), wires) if n_bytes > n_before else None
             if known is not None:
-                return Known(known, bytes(heard))
+                return Known(known, bytes(heard), line)
             if loop.time() >= until_s:
                 baud = wires[0].baud
                 n_heard[baud] = max(n_heard.get(baud, 0), n_bytes)

@@ -34,7 +34,7 @@ from edge.readers import Reader, ReadError, Rim
 from edge.readers._uart_keeper import Keeper
 from edge.readers._uart_line import LineGoneError
 from edge.readers._uart_names import words
-from edge.readers._uart_probe import Known, find_out
+from edge.readers._uart_probe import find_out
 from edge.wire import Wire
 
 if TYPE_CHECKING:
@@ -200,8 +200,8 @@ async def run(settings: Settings, rim: Rim) -> None:
     await keeper.keep()
 
 
-async def identify(port: Path, wires: tuple[Wire, ...]) -> Known:
-    """Return which device is at the end of a port's line, and what it sent meanwhile.
+async def identify(port: Path, wires: tuple[Wire, ...]) -> Wire:
+    """Return which device is at the end of a port's line.
 
     Raises
     ------
@@ -210,7 +210,8 @@ async def identify(port: Path, wires: tuple[Wire, ...]) -> Known:
     """
     _need_serial()
     try:
-        return await find_out(_open, port, wires)
+        with contextlib.ExitStack() as opened:
+            return (await find_out(_open, port, wires, opened)).wire
     except LineGoneError as error:
         raise ReadError(f"{port}: {error}") from error
     except (OSError, termios.error) as error:

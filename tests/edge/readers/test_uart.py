@@ -54,6 +54,12 @@ class Bench:
         else:
             self.packets.append(packet)
 
+    def is_open(self) -> bool:
+        """Whether the reader has the cable's tty open."""
+        tty = str(self.cable.name.resolve())
+        opened = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
+        return tty in opened
+
     @property
     def heard(self) -> bytes:
         return b"".join(packet.payload for packet in self.packets)
@@ -100,7 +106,7 @@ def test_a_board_is_known_by_what_it_sends_and_nothing_of_it_is_lost(tmp_path):
         async with Bench(tmp_path) as bench:
             board = Board()
             bench.cable.plug()
-            await asyncio.sleep(0.3)  # until the port is open: what came before is lost on any wire
+            await bench.until(bench.is_open)  # what comes before is lost on any wire
             bench.cable.write(board.hello())
             await send(bench, board, 60)
             await bench.until(lambda: len(frames_in(bench.heard)) == 60)
