@@ -27,7 +27,7 @@ from edge.records import WINDOW_S, Beat, Features, Record
 from train.recordings import ANOMALOUS, Recording, Why, label_windows, read_annotations
 
 CODE: Final = (
-    "records.py",
+    "records/*.py",
     "bits.py",
     "frame.py",
     "bedside.py",

@@ -73,7 +73,7 @@ KNOWN_ERRORS: Final[Mapping[str, int]] = {
     "edge.packetlog.layout.LogError": FAILED,
     "edge.pairing.errors.PairingError": FAILED,
     "edge.readers.ReadError": FAILED,
-    "edge.records.ScorerError": FAILED,
+    "edge.records.signals.ScorerError": FAILED,
     "edge.store.database.StoreError": FAILED,
 }
 """Errors that are no fault of ours, by full name (so that none is imported) -> exit code.
