@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from edge.records import Features, Finding, Kind, Priority, Score
+from edge.records import Category, Features, Finding, Kind, Priority, Score
 
 Step: TypeAlias = Callable[[Any, Features, Score | None, Mapping[str, float]], tuple[Any, Finding]]
 
@@ -39,6 +39,8 @@ class Rule(msgspec.Struct, frozen=True):
         Pure function.
     source : str
         Where the defaults come from.
+    category : Category
+        What it is about; decides how it sounds.
     """
 
     name: str
@@ -52,3 +54,4 @@ class Rule(msgspec.Struct, frozen=True):
     start: Any
     step: Step
     source: str
+    category: Category = Category.GENERAL

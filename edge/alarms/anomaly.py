@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from edge.alarms import Rule
-from edge.records import WINDOW_S, Features, Finding, Kind, Priority, Score
+from edge.records import WINDOW_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "anomaly"
 
@@ -72,4 +72,5 @@ RULE = Rule(
     start=((), (), 0.0),
     step=step,
     source="clinical.md 6.3: anomaly score, low only; detection.md: M of N only lowers alarms",
+    category=Category.GENERAL,
 )

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from math import isnan, nan
 
 from edge.alarms import Rule
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "asystole"
 
@@ -66,4 +66,5 @@ RULE = Rule(
     start=None,
     step=step,
     source="clinical.md 6.3: no beat 4 s, only with a real waveform, high, latching",
+    category=Category.CARDIOVASCULAR,
 )

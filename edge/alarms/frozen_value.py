@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from math import isnan, nan
 
 from edge.alarms import Rule
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "frozen_value"
 
@@ -89,4 +89,5 @@ RULE = Rule(
     start=None,
     step=step,
     source="clinical.md 6.3: frozen value, medium technical; the spans are judgement",
+    category=Category.EQUIPMENT,
 )

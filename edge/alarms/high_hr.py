@@ -12,7 +12,7 @@ from __future__ import annotations
 from edge.alarms import Rule
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S
 from edge.alarms._limit import Watched, above
-from edge.records import SECOND_S, Kind, Priority
+from edge.records import SECOND_S, Category, Kind, Priority
 
 NAME = "high_hr"
 
@@ -28,4 +28,5 @@ RULE = Rule(
     start=None,
     step=above(Watched(NAME, "hr_bpm", "heart rate", "bpm", "limit_bpm")),
     source="clinical.md 6.3: HR > 120, 10-60 s, medium",
+    category=Category.CARDIOVASCULAR,
 )

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from math import isnan, nan
 
 from edge.alarms import Rule
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "key_lost"
 
@@ -47,4 +47,5 @@ RULE = Rule(
     start=None,
     step=step,
     source="security-safety.md 6, BLE: lost key on a bonded device = alarm, not re-pair; threat 1",
+    category=Category.EQUIPMENT,
 )

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from edge.alarms import Rule
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S, Lasting, met, unmet
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "lead_off"
 
@@ -70,4 +70,5 @@ RULE = Rule(
     start=(None, None),
     step=step,
     source="clinical.md 6.3: sensor off, medium technical; 10 s target A2 leaves room for 3 s",
+    category=Category.EQUIPMENT,
 )

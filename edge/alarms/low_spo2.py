@@ -13,7 +13,7 @@ from __future__ import annotations
 from edge.alarms import Rule
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S
 from edge.alarms._limit import Watched, below
-from edge.records import SECOND_S, Kind, Priority
+from edge.records import SECOND_S, Category, Kind, Priority
 
 NAME = "low_spo2"
 
@@ -29,4 +29,5 @@ RULE = Rule(
     start=None,
     step=below(Watched(NAME, "spo2_pct", "SpO2", "%", "limit_pct")),
     source="clinical.md 6.3: SpO2 low, < 88-90 %, 15 s, medium; evidence 6.5",
+    category=Category.OXYGENATION,
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from math import isnan, nan
 
 from edge.alarms import Rule
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "model_failed"
 
@@ -43,4 +43,5 @@ RULE = Rule(
     start=None,
     step=step,
     source="DESIGN 1: a missing, slow or broken model is a technical alert; hazard H10",
+    category=Category.EQUIPMENT,
 )

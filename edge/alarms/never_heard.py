@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edge.alarms import Rule
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "never_heard"
 
@@ -43,4 +43,5 @@ RULE = Rule(
     start=None,
     step=step,
     source="security-safety.md 7, H1 and H2; clinical.md 6.3: link lost, 30-60 s, medium",
+    category=Category.EQUIPMENT,
 )

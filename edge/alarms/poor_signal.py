@@ -12,7 +12,7 @@ from math import isnan, nan
 
 from edge.alarms import Rule
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S, Lasting, met, unmet
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "poor_signal"
 
@@ -49,4 +49,5 @@ RULE = Rule(
     start=None,
     step=step,
     source="clinical.md 6.3: artefact held at most 30 s, then a technical alarm; H8",
+    category=Category.EQUIPMENT,
 )

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from math import isnan, nan
 
 from edge.alarms import Rule
-from edge.records import SECOND_S, Features, Finding, Kind, Priority, Score
+from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, Score
 
 NAME = "signal_lost"
 
@@ -74,4 +74,5 @@ RULE = Rule(
     start=None,
     step=step,
     source="security-safety.md 7, H2; reliability-targets.md A2, L1: 10 s; clinical.md 6.3",
+    category=Category.EQUIPMENT,
 )

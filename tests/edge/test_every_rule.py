@@ -15,6 +15,7 @@ from edge.records import (
     SECOND_S,
     UNITS,
     WINDOW_S,
+    Category,
     Features,
     Finding,
     Kind,
@@ -168,3 +169,20 @@ def test_a_rule_does_not_touch_what_it_is_shown(rule, night):
     run(rule, night, rule.start)
 
     assert (msgspec.json.encode(night), msgspec.json.encode(rule.settings)) == before
+
+
+HEART, OXYGEN = Category.CARDIOVASCULAR, Category.OXYGENATION
+
+
+@every_rule
+def test_a_rule_sounds_like_what_it_is_about(rule):
+    wanted = {
+        "hr_bpm": HEART,
+        "ecg_mv": HEART,
+        "spo2_pct": OXYGEN,
+        "resp_brpm": Category.VENTILATION,
+    }
+    if rule.kind is Kind.TECHNICAL:
+        assert rule.category is Category.EQUIPMENT
+    elif len(rule.needs) <= 2:
+        assert rule.category in {wanted.get(name, rule.category) for name in rule.needs}
