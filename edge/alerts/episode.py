@@ -5,46 +5,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import msgspec
 
-from edge.records import Alert, AlertState, Finding, Kind
+from edge.alerts.settings import AlertSettings
+from edge.records import Alert, AlertState, Finding, Kind, Priority, Step
 
 _THERE = -1.0
-
-
-class AlertSettings(msgspec.Struct, frozen=True):
-    """Times of the engine.
-
-    Attributes
-    ----------
-    reraise_s : float
-        An alert nobody has answered is raised again after this time. 120 s: the longest an
-        alarm may be paused (hazard H7) is also the longest it may go without being said again.
-    clear_s : float
-        A condition is over once it was seen absent for this long; flapping is one episode.
-        10 s: a value older than that is blanked (hazard H2).
-    unsure_s : float
-        When the data have been unable to tell for this long the reason says so. 30 s: the
-        longest hold of an artefact (clinical.md 6.3).
-
-    Raises
-    ------
-    ValueError
-        A time is not finite, is negative, or ``reraise_s`` or ``unsure_s`` is zero.
-    """
-
-    reraise_s: float = 120.0
-    clear_s: float = 10.0
-    unsure_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        for name in ("reraise_s", "clear_s", "unsure_s"):
-            value = getattr(self, name)
-            if not math.isfinite(value) or value < 0.0 or (value == 0.0 and name != "clear_s"):
-                raise ValueError(f"alerts: {name} is {value!r}; give a number of seconds above 0")
 
 
 class Episode(msgspec.Struct):
@@ -65,6 +33,14 @@ class Episode(msgspec.Struct):
         How long the condition was seen to be absent.
     unsure_since_s, blind : float | None, str
         Since when the data cannot tell, and the rule's reason for it.
+    sounds_since_s : float
+        When it began to ask for an answer: at its beginning, and when its priority rose after
+        one.
+    lesser, lesser_for_s : Priority | None, float
+        The highest priority of the findings since it was last found at its own, and for how
+        long that was seen.
+    waited_s, step : float, Step
+        For how long nobody has answered it while nothing was paused, and whom that has reached.
     """
 
     alert: Alert
@@ -78,9 +54,14 @@ class Episode(msgspec.Struct):
     over_for_s: float = 0.0
     unsure_since_s: float | None = None
     blind: str = ""
+    sounds_since_s: float = 0.0
+    lesser: Priority | None = None
+    lesser_for_s: float = 0.0
+    waited_s: float = 0.0
+    step: Step = Step.BOX
 
 
-def begin(alert: Alert, finding: Finding, now_s: float) -> Episode:
+def begin(alert: Alert, finding: Finding, now_s: float, settings: AlertSettings) -> Episode:
     """Return the episode that begins with `alert`, just raised."""
     return Episode(
         alert=alert,
@@ -90,17 +71,28 @@ def begin(alert: Alert, finding: Finding, now_s: float) -> Episode:
         reason=finding.reason,
         evidence=plain(finding.evidence),
         named=dict.fromkeys(finding.evidence, _THERE),
+        sounds_since_s=now_s,
+        step=settings.first_step(alert.priority),
     )
 
 
 def follow(
-    episode: Episode, finding: Finding, now_s: float, settings: AlertSettings, *, latching: bool
+    episode: Episode,
+    finding: Finding,
+    now_s: float,
+    settings: AlertSettings,
+    priority: Priority,
+    *,
+    latching: bool,
 ) -> Alert | None:
-    """Take one finding about the alert; return its new record where there is one."""
+    """Take one finding about the alert; return its new record where there is one.
+
+    `priority` is that of the finding; it counts only where the condition is present.
+    """
     if finding.present is None:
         said = _cannot_tell(episode, finding, now_s, settings)
     elif finding.present:
-        said = _still_there(episode, finding, now_s, settings)
+        said = _still_there(episode, finding, now_s, settings, priority)
     else:
         said = _not_there(episode, now_s, settings, latching=latching)
     episode.present = finding.present
@@ -137,13 +129,36 @@ def say(episode: Episode, state: AlertState, now_s: float, settings: AlertSettin
     return episode.alert
 
 
+def move(episode: Episode, by_s: float, now_s: float) -> None:
+    """Put the times of an alert on the clock of another boot, and forget what was seen last.
+
+    Nothing has told of its condition since: it is as if the data could not tell.
+    """
+    alert = episode.alert
+    episode.alert = msgspec.structs.replace(
+        alert, since_s=alert.since_s + by_s, at_s=alert.at_s + by_s
+    )
+    episode.said_s += by_s
+    episode.sounds_since_s += by_s
+    episode.told_s = now_s
+    episode.present = None
+    if episode.unsure_since_s is not None:
+        episode.unsure_since_s += by_s
+    else:
+        episode.unsure_since_s, episode.blind = now_s, "nothing heard since the monitor began again"
+
+
 def plain(evidence: Mapping[str, float]) -> dict[str, float]:
     """Return a copy in plain floats: a number of numpy could not be kept in the state."""
     return {name: float(value) for name, value in evidence.items()}
 
 
 def _still_there(
-    episode: Episode, finding: Finding, now_s: float, settings: AlertSettings
+    episode: Episode,
+    finding: Finding,
+    now_s: float,
+    settings: AlertSettings,
+    priority: Priority,
 ) -> Alert | None:
     more, fewer = _compare_names(episode, finding, now_s, settings)
     alert = episode.alert
@@ -158,9 +173,44 @@ def _still_there(
     # Of equipment each name is a fault of its own. Of a patient the names only tell why, and a
     # reason that shifts from window to window is no news.
     changed = alert.kind is Kind.TECHNICAL and (more or fewer)
+    if priority.rank > alert.priority.rank:
+        _rise(episode, priority, now_s, settings)
+        quiet, changed = False, True
+    elif _has_eased(episode, priority, now_s, settings):
+        changed = True
     if changed or episode.said_unsure or alert.state is AlertState.LATCHED:
         return say(episode, alert.state if quiet else AlertState.ACTIVE, now_s, settings)
     return None
+
+
+def _rise(episode: Episode, priority: Priority, now_s: float, settings: AlertSettings) -> None:
+    """Make the alert more urgent; an answer was given for less, and counts no more."""
+    episode.lesser, episode.lesser_for_s = None, 0.0
+    alert = msgspec.structs.replace(episode.alert, priority=priority)
+    if alert.answered_by:
+        alert = msgspec.structs.replace(
+            alert, answered_by="", role=msgspec.UNSET, meaning=msgspec.UNSET
+        )
+        episode.sounds_since_s = now_s
+        episode.waited_s, episode.step = 0.0, settings.first_step(priority)
+    episode.alert = alert
+
+
+def _has_eased(episode: Episode, priority: Priority, now_s: float, settings: AlertSettings) -> bool:
+    """Return whether the alert has become less urgent; for that it was seen so for ``clear_s``."""
+    if priority is episode.alert.priority:
+        episode.lesser, episode.lesser_for_s = None, 0.0
+        return False
+    lesser = episode.lesser
+    if lesser is not None and episode.present:
+        episode.lesser_for_s += max(0.0, now_s - episode.told_s)
+    if lesser is None or priority.rank > lesser.rank:
+        episode.lesser = lesser = priority
+    if episode.lesser_for_s < settings.clear_s:
+        return False
+    episode.lesser, episode.lesser_for_s = None, 0.0
+    episode.alert = msgspec.structs.replace(episode.alert, priority=lesser)
+    return True
 
 
 def _compare_names(

@@ -1,0 +1,262 @@
+"""Pauses end, hide nothing worse than they were given for, and are logged."""
+
+import pytest
+
+from edge.alerts import AlertEngine, AlertSettings, Answer, AnswerError, Restart
+from edge.alerts.silence import MAX_KEPT
+from edge.live import MuteLive, Signal
+from edge.records import AlarmAct, Category, Finding, Priority, Role, Step
+from tests.edge.alerts.world import RULES
+
+HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
+LOW_SPO2, VERY_LOW, LOST = "low_spo2", "very_low_spo2", "signal_lost"
+
+
+def engine(**times):
+    return AlertEngine("run", RULES, AlertSettings(**times))
+
+
+def find(on, rule, at_s=0.0, present=True, patient="p"):
+    return on.step([Finding(patient, rule, at_s, present, "reason", {"x": 1.0})], at_s)
+
+
+def say(on, action, at_s, **how):
+    return on.answer(Answer(action, by="Ann", **how), at_s)
+
+
+def heard(on, at_s, patient=""):
+    signal = on.signal(at_s, patient)
+    return signal.priority if signal.audible else None
+
+
+def test_with_no_alert_there_is_no_signal():
+    assert engine().signal(5.0) == Signal()
+
+
+def test_the_worst_alert_speaks_with_its_own_category():
+    on = engine()
+    find(on, LOST)
+    find(on, VERY_LOW, 1.0)
+    signal = on.signal(1.0)
+
+    assert (signal.priority, signal.visual, signal.audible) == (HIGH, HIGH, True)
+    assert signal.category is Category.OXYGENATION
+    assert (signal.patient, signal.n_waiting) == ("p", 2)
+    assert signal.alert_id == on.standing()[0].id
+
+
+def test_an_answered_alert_keeps_its_light_and_leaves_the_sound_to_the_next():
+    on = engine()
+    find(on, LOST)
+    find(on, VERY_LOW, 1.0)
+    on.answer(Answer("acknowledge", on.standing()[0].id, "Ann"), 2.0)
+    signal = on.signal(2.0)
+
+    assert (signal.priority, signal.visual) == (MEDIUM, HIGH)
+    assert signal.category is Category.EQUIPMENT
+
+
+def test_information_makes_no_signal():
+    on = engine()
+    on.step([Finding("p", "score", 0.0, True, "r", {"x": 1.0}, Priority.INFORMATION)], 0.0)
+
+    assert on.signal(1.0) == Signal()
+    assert on.elapse(10_000.0) == []
+
+
+def test_a_pause_is_two_minutes_ends_by_itself_and_both_are_logged():
+    on = engine()
+    find(on, LOW_SPO2)
+    (begun,) = say(on, "pause_audio", 10.0)
+
+    assert (begun.act, begun.priority, begun.until_s) == (AlarmAct.AUDIO_PAUSED, MEDIUM, 130.0)
+    assert (begun.by, begun.role) == ("Ann", Role.CARER)
+    assert begun.reason == "sound paused for 120 s up to medium priority"
+    assert heard(on, 129.75) is None
+    assert on.signal(129.75).paused
+    assert on.signal(129.75).audio_paused_until_s == 130.0
+    assert on.signal(129.75).visual is MEDIUM
+    assert heard(on, 130.0) is MEDIUM  # before anybody has noticed that it is over
+    assert not on.signal(130.0).paused
+    (over,) = on.elapse(130.0)
+    assert (over.act, over.of, over.at_s) == (AlarmAct.REARMED, AlarmAct.AUDIO_PAUSED, 130.0)
+    assert on.elapse(131.0) == []
+
+
+def test_a_pause_covers_what_sounded_and_not_what_is_worse():
+    on = engine()
+    find(on, LOW_SPO2)
+    say(on, "pause_audio", 1.0)
+    find(on, LOST, 2.0)
+    assert heard(on, 2.0) is None
+    find(on, VERY_LOW, 3.0)
+    assert heard(on, 3.0) is HIGH
+
+
+def test_a_pause_in_quiet_times_covers_no_high_priority():
+    on = engine()
+    (begun,) = say(on, "pause_alarms", 0.0)
+
+    assert begun.priority is MEDIUM
+
+
+def test_paused_alarms_give_no_light_but_are_marked_and_recorded():
+    on = engine()
+    (begun,) = say(on, "pause_alarms", 0.0, lasts_s=60.0)
+    (raised,) = find(on, LOW_SPO2, 1.0)
+    signal = on.signal(1.0)
+
+    assert raised.rule == LOW_SPO2
+    assert (signal.audible, signal.visual) == (False, None)
+    assert signal.alarms_paused_until_s == begun.until_s == 60.0
+    assert on.signal(60.0).visual is MEDIUM
+
+
+def test_sound_that_is_off_stays_off_is_marked_and_never_high():
+    on = engine()
+    find(on, VERY_LOW)
+    (begun,) = say(on, "audio_off", 1.0)
+    find(on, LOST, 2.0)
+
+    assert (begun.priority, begun.until_s) == (MEDIUM, None)
+    assert heard(on, 2.0) is HIGH
+    on.answer(Answer("acknowledge", on.standing()[0].id, "Ann"), 3.0)
+    signal = on.signal(1e7)
+    assert (signal.audible, signal.reminder, signal.off_upto) == (False, True, MEDIUM)
+    assert not signal.paused
+    (over,) = say(on, "resume", 1e7)
+    assert (over.act, over.of, over.by) == (AlarmAct.REARMED, AlarmAct.AUDIO_OFF, "Ann")
+    assert heard(on, 1e7) is MEDIUM
+    assert not on.signal(1e7).reminder
+
+
+def test_a_new_pause_takes_the_place_of_the_last():
+    on = engine()
+    say(on, "pause_audio", 0.0, priority=HIGH)
+    say(on, "pause_audio", 100.0, priority=LOW)
+
+    assert on.mutes(100.0) == (MuteLive(AlarmAct.AUDIO_PAUSED, "", LOW, "Ann", 220.0),)
+
+
+def test_one_patients_pause_leaves_the_other_alone():
+    on = engine()
+    find(on, LOW_SPO2, patient="p1")
+    find(on, LOW_SPO2, patient="p2")
+    say(on, "pause_audio", 1.0, patient="p1")
+
+    assert heard(on, 2.0, "p1") is None
+    assert heard(on, 2.0, "p2") is MEDIUM
+    assert heard(on, 2.0) is MEDIUM
+    assert on.signal(2.0).patient == "p2"
+    say(on, "pause_audio", 2.0)
+    assert heard(on, 3.0) is None
+    # To hear one patient again also the pause for all must go.
+    assert len(say(on, "resume", 4.0, patient="p1")) == 2
+    assert heard(on, 4.0, "p1") is MEDIUM
+
+
+def test_only_so_many_pauses_are_kept():
+    on = engine()
+    for number in range(MAX_KEPT):
+        say(on, "pause_audio", 0.0, patient=f"p{number}")
+    with pytest.raises(AnswerError, match="resume first"):
+        say(on, "pause_audio", 0.0, patient="one more")
+
+
+def test_the_delay_of_the_signal_is_for_sound_only_and_never_for_high():
+    on = engine(signal_delay_s=5.0)
+    find(on, LOW_SPO2)
+    assert (heard(on, 4.75), on.signal(4.75).visual) == (None, MEDIUM)
+    assert heard(on, 5.0) is MEDIUM
+    find(on, VERY_LOW, 6.0)
+    assert heard(on, 6.0) is HIGH
+
+
+@pytest.mark.parametrize(
+    ("restart", "left_s"),
+    [
+        (Restart(1040.0, 1010.0, same_boot=True), 70.0),
+        (Restart(7.0, 1010.0, same_boot=False, away_s=30.0), 70.0),
+        (Restart(7.0, 1010.0, same_boot=False, away_s=100.0), 0.0),
+        (Restart(7.0, 1010.0, same_boot=False, away_s=3e7), 0.0),
+        (Restart(7.0, 1010.0, same_boot=False, away_s=None), 0.0),
+        (Restart(7.0, 1010.0, same_boot=False, away_s=-5.0), 0.0),
+        (Restart(2000.0, 1010.0, same_boot=False, away_s=None), 0.0),
+    ],
+)
+def test_a_pause_ends_in_time_on_the_clock_of_the_next_start(restart, left_s):
+    on = engine()
+    find(on, LOW_SPO2, 900.0)
+    say(on, "pause_audio", 990.0 + 0.0)
+    say(on, "audio_off", 1000.0, priority=LOW)
+    after = engine()
+    events = after.restore(on.state(), restart)
+    now_s = restart.now_s
+
+    assert [e.of for e in events] == ([] if left_s else [AlarmAct.AUDIO_PAUSED])
+    assert after.signal(now_s).audible is not bool(left_s)
+    assert after.signal(now_s).reminder  # "off" was for no time, and still is
+    assert heard(after, now_s + left_s) is MEDIUM
+    if left_s:
+        assert heard(after, now_s + left_s - 0.5) is None
+    if restart.away_s is None and not restart.same_boot:
+        assert "does not know for how long" in events[0].reason
+
+
+def test_an_alert_stands_as_long_on_the_next_clock_and_says_that_nothing_was_heard():
+    on = engine()
+    find(on, LOW_SPO2, 900.0)
+    after = engine()
+    after.restore(on.state(), Restart(7.0, 1010.0, same_boot=False, away_s=30.0))
+    (alert,) = after.standing()
+    assert alert.since_s == 7.0 - 30.0 - 110.0
+
+    said = after.step([], 60.0)
+    assert said[0].reason.startswith("reason; cannot tell for 53 s: nothing heard since the mon")
+    assert said[0].since_s == alert.since_s
+
+
+def test_what_was_answered_is_answered_after_a_power_cut():
+    on = engine()
+    find(on, VERY_LOW)
+    on.answer(Answer("acknowledge", on.standing()[0].id, "Ann"), 1.0)
+    after = engine()
+    after.restore(on.state(), Restart(3.0, 500.0, same_boot=False))
+
+    assert heard(after, 3.0) is None
+    assert find(after, VERY_LOW, 4.0) == []
+    assert heard(after, 4.0) is None
+    assert after.standing()[0].answered_by == "Ann"
+
+
+def test_steps_go_on_after_a_restart_where_they_were():
+    on = engine()
+    find(on, VERY_LOW)
+    on.elapse(0.0)
+    on.elapse(60.0)
+    after = engine()
+    after.restore(on.state(), Restart(500.0, 60.0, same_boot=True))
+
+    assert after.elapse(501.0) == []  # the time away does not count: nobody could be told
+    assert [e.step for e in after.elapse(530.0)] == [Step.SECOND_CARER]
+
+
+@pytest.mark.parametrize("muted", [False, True])
+def test_flapping_ten_times_a_second_for_an_hour_suppresses_nothing_of_another_kind(muted):
+    on, n_raised, heard_high = engine(), {}, 0
+    for tick in range(36_000):
+        at_s = tick / 10
+        if muted and tick % 1200 == 600:
+            say(on, "pause_audio", at_s, priority=MEDIUM)
+        said = find(on, LOW_SPO2, at_s, present=tick % 2 == 0)
+        said += find(on, LOST, at_s, present=tick % 3 == 0)
+        if tick == 18_000:
+            said += find(on, VERY_LOW, at_s)
+        on.elapse(at_s)
+        for alert in said:
+            n_raised[alert.rule] = n_raised.get(alert.rule, 0) + (alert.state == "raised")
+        assert len(on.standing()) <= 3
+        heard_high += heard(on, at_s) is HIGH
+
+    assert n_raised == {LOW_SPO2: 1, LOST: 1, VERY_LOW: 1}
+    assert heard_high == 18_000
