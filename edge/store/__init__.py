@@ -26,16 +26,20 @@ from edge.store.database import (
 from edge.store.history import History
 from edge.store.migrations import migrate
 from edge.store.records import (
+    KeptAlerts,
     Row,
     Run,
+    StoredAlarmEvent,
     StoredAlert,
     StoredLink,
     StoredReading,
     StoredSummary,
     Waiting,
+    alarm_event_row,
     alert_row,
     clock_row,
     gap_row,
+    kept_alerts_row,
     link_row,
     reading_row,
     score_row,
@@ -47,10 +51,12 @@ __all__ = [
     "Backlog",
     "Batch",
     "History",
+    "KeptAlerts",
     "Run",
     "Store",
     "StoreDamagedError",
     "StoreError",
+    "StoredAlarmEvent",
     "StoredAlert",
     "StoredLink",
     "StoredReading",
@@ -168,9 +174,14 @@ class Store(History):
                 scores = [score_row(score, self.run, self._run_n) for score in batch.scores]
                 self._insert("scores", scores)
                 self._insert("links", [link_row(link, self._run_n) for link in batch.links])
+                events = [alarm_event_row(e, self._run_n) for e in batch.alarm_events]
+                self._insert("alarm_events", events)
                 self._insert_readings(batch)
                 self._insert_alerts(batch)
                 self._insert_summaries(batch)
+                if batch.kept is not None:
+                    row = kept_alerts_row(batch.kept, self._run_n)
+                    self._database.table("alert_state").upsert(row, pk="n")
         except sqlite3.Error as error:
             raise store_error(error, "write", self.path) from error
 

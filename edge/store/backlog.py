@@ -14,7 +14,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from edge.clock import WallEntry
-from edge.records import Alert, Gap, LinkChange, Outcome, Reading, Score, Summary
+from edge.records import (
+    AlarmEvent,
+    Alert,
+    Gap,
+    LinkChange,
+    Outcome,
+    Reading,
+    Score,
+    Summary,
+)
+from edge.store.records import KeptAlerts
 
 _R = TypeVar("_R")
 
@@ -30,6 +40,7 @@ MAX_CLOCK = 1_000
 MAX_READINGS = 20_000
 """More than any meter keeps."""
 MAX_LINKS = 5_000
+MAX_ALARM_EVENTS = 10_000
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -42,14 +53,16 @@ class Batch(msgspec.Struct, frozen=True):
     clock: tuple[WallEntry, ...] = ()
     readings: tuple[Reading, ...] = ()
     links: tuple[LinkChange, ...] = ()
+    alarm_events: tuple[AlarmEvent, ...] = ()
+    kept: KeptAlerts | None = None
 
     def __bool__(self) -> bool:
-        return self.n_records > 0
+        return self.kept is not None or self.n_records > 0
 
     @property
     def n_records(self) -> int:
         """Records in the batch."""
-        return sum(len(getattr(self, part)) for part in self.__struct_fields__)
+        return sum(len(getattr(self, part)) for part in self.__struct_fields__ if part != "kept")
 
 
 class Backlog:
@@ -64,6 +77,17 @@ class Backlog:
         self._clock: deque[WallEntry] = deque(maxlen=MAX_CLOCK)
         self._readings: deque[Reading] = deque(maxlen=MAX_READINGS)
         self._links: deque[LinkChange] = deque(maxlen=MAX_LINKS)
+        self._alarm_events: deque[AlarmEvent] = deque(maxlen=MAX_ALARM_EVENTS)
+        self._queue_of: dict[type, deque[Any]] = {
+            Alert: self._alerts,
+            AlarmEvent: self._alarm_events,
+            Summary: self._summaries,
+            Gap: self._gaps,
+            Score: self._scores,
+            Reading: self._readings,
+            LinkChange: self._links,
+        }
+        self._kept: KeptAlerts | None = None
         self._oldest_s: float | None = None
         self.n_dropped = 0
 
@@ -79,6 +103,7 @@ class Backlog:
             self._clock,
             self._readings,
             self._links,
+            self._alarm_events,
         )
 
     def add(self, outcome: Outcome, now_s: float) -> None:
@@ -87,21 +112,10 @@ class Backlog:
             return  # as a rule: four ticks a second
         with self._lock:
             for record in outcome.records:
-                match record:
-                    case Alert():
-                        self._alerts.append(record)
-                    case Summary():
-                        self._append(self._summaries, record)
-                    case Gap():
-                        self._append(self._gaps, record)
-                    case Score():
-                        self._append(self._scores, record)
-                    case Reading():
-                        self._append(self._readings, record)
-                    case LinkChange():
-                        self._append(self._links, record)
-                    case _:
-                        continue
+                queue = self._queue_of.get(type(record))
+                if queue is None:
+                    continue
+                self._append(queue, record)
                 self._begin(now_s)
 
     def add_clock(self, entry: WallEntry) -> None:
@@ -110,20 +124,28 @@ class Backlog:
             self._append(self._clock, entry)
             self._begin(entry.boot_s)
 
-    def due(self, now_s: float) -> bool:
-        """Return whether it is time to write: an alert waits, or anything did for `BATCH_S`."""
+    def keep(self, kept: KeptAlerts) -> None:
+        """Put in line what the alert engine remembers now; it takes the place of the last."""
         with self._lock:
+            self._kept = kept
+            self._begin(kept.at.boot_s)
+
+    def due(self, now_s: float) -> bool:
+        """Return whether to write: an alert or alarm event waits, or anything for `BATCH_S`."""
+        with self._lock:
+            if self._alerts or self._alarm_events:
+                return True
             oldest_s = self._oldest_s
-            return bool(self._alerts) or (oldest_s is not None and now_s - oldest_s >= BATCH_S)
+            return oldest_s is not None and now_s - oldest_s >= BATCH_S
 
     def take(self) -> Batch:
         """Return all that waits, and forget it."""
         with self._lock:
-            batch = Batch(
-                tuple(self._alerts),
-                *(tuple(queue) for queue in self._bounded()),
-            )
-            for queue in (self._alerts, *self._bounded()):
+            queues: list[deque[Any]] = [self._alerts, *self._bounded()]
+            parts: list[Any] = [*map(tuple, queues), self._kept]
+            batch = Batch(*parts)
+            self._kept = None
+            for queue in queues:
                 queue.clear()
             self._oldest_s = None
             return batch
@@ -138,6 +160,8 @@ class Backlog:
             self._put_back(self._clock, batch.clock)
             self._put_back(self._readings, batch.readings)
             self._put_back(self._links, batch.links)
+            self._put_back(self._alarm_events, batch.alarm_events)
+            self._kept = self._kept or batch.kept
             if batch:
                 # Overdue at once: whoever writes decides how soon to try again.
                 self._oldest_s = now_s - BATCH_S

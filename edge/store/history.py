@@ -15,15 +15,19 @@ from edge.clock import WallEntry
 from edge.store.database import Database, StoreError, connect, store_error
 from edge.store.migrations import check_not_newer
 from edge.store.records import (
+    KeptAlerts,
     Row,
     Run,
+    StoredAlarmEvent,
     StoredAlert,
     StoredLink,
     StoredReading,
     StoredSummary,
     Waiting,
+    alarm_event_from,
     alert_from,
     clock_from,
+    kept_alerts_from,
     link_from,
     reading_from,
     summary_from,
@@ -107,6 +111,24 @@ class History:
         )
         return self._read(rows, alert_from)
 
+    def alarm_events(self, limit: int = MAX_ROWS) -> list[StoredAlarmEvent]:
+        """Return the latest of what was done to the alarms: pauses, steps, watches."""
+        rows = self._rows(
+            "SELECT alarm_events.*, runs.run_id, runs.boot_id FROM alarm_events"
+            " JOIN runs ON runs.n = run ORDER BY alarm_events.n DESC LIMIT ?",
+            (limit,),
+        )
+        return self._read(rows, alarm_event_from)
+
+    def kept_alerts(self) -> KeptAlerts | None:
+        """Return what the alert engine remembered last; None: nothing was ever kept."""
+        rows = self._rows(
+            "SELECT body, boot_id, boot_s, wall_s, synced FROM alert_state"
+            " JOIN runs ON runs.n = run"
+        )
+        found = self._read(rows, kept_alerts_from)
+        return found[0] if found else None
+
     def summaries(self, limit: int = MAX_ROWS) -> list[StoredSummary]:
         """Return the latest summaries."""
         rows = self._rows(
@@ -145,7 +167,8 @@ class History:
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each table holds."""
-        tables = ("runs", "alerts", "summaries", "gaps", "scores", "readings", "links")
+        records = ("runs", "alerts", "alarm_events", "summaries", "gaps", "scores")
+        tables = (*records, "readings", "links")
         with self._asking():
             return {table: self._database.table(table).count for table in tables}
 

@@ -1,8 +1,8 @@
 """The schema, step by numbered step; a step that was released is never edited, only followed.
 
-What is kept row by row: every state of every alert, summaries, gaps, scores, single measurements
-(a cuff's, a scale's), what became of the sensors' links, and the clock log that turns boot time
-into UTC. Beats and features are not: at one row a beat they would be nine
+What is kept row by row: every state of every alert, what was done to the alarms, summaries, gaps,
+scores, single measurements (a cuff's, a scale's), what became of the sensors' links, and the clock
+log that turns boot time into UTC. Beats and features are not: at one row a beat they would be nine
 tenths of all writes, and both come out of the packets again, bit for bit.
 """
 
@@ -132,7 +132,43 @@ _SENSORS = (
 )
 
 
-STEPS = ("001_records", "002_outbox", "003_sensors")
+_ALARMS = (
+    # role, meaning: empty while nobody has answered, and in rows of before.
+    "ALTER TABLE alerts ADD COLUMN role TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE alerts ADD COLUMN meaning TEXT NOT NULL DEFAULT ''",
+    """CREATE TABLE alarm_events (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        act TEXT NOT NULL,
+        patient TEXT NOT NULL,
+        at_s REAL NOT NULL,
+        reason TEXT NOT NULL,
+        by TEXT NOT NULL,
+        role TEXT,
+        of TEXT,
+        priority TEXT,
+        until_s REAL,
+        alert_id TEXT NOT NULL,
+        step TEXT,
+        "to" TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER alarm_events_are_not_edited BEFORE UPDATE ON alarm_events
+        BEGIN SELECT raise(ABORT, 'alarm events are only ever appended'); END""",
+    """CREATE TRIGGER alarm_events_are_not_deleted BEFORE DELETE ON alarm_events
+        BEGIN SELECT raise(ABORT, 'alarm events are only ever appended'); END""",
+    # One row: what the alert engine remembers, and both clocks when it was kept.
+    """CREATE TABLE alert_state (
+        n INTEGER PRIMARY KEY CHECK (n = 1),
+        run INTEGER NOT NULL REFERENCES runs (n),
+        boot_s REAL NOT NULL,
+        wall_s REAL NOT NULL,
+        synced INTEGER NOT NULL CHECK (synced IN (0, 1)),
+        body BLOB NOT NULL
+    ) STRICT""",
+)
+
+
+STEPS = ("001_records", "002_outbox", "003_sensors", "004_alarms")
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 
 
@@ -157,6 +193,12 @@ def _outbox(database: Database) -> None:
 @MIGRATIONS(name=STEPS[2])
 def _sensors(database: Database) -> None:
     for statement in _SENSORS:
+        database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[3])
+def _alarms(database: Database) -> None:
+    for statement in _ALARMS:
         database.execute(statement)
 
 

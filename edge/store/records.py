@@ -10,16 +10,21 @@ import msgspec
 
 from edge.clock import WallEntry
 from edge.records import (
+    AlarmAct,
+    AlarmEvent,
     Alert,
     AlertState,
     Gap,
     Kind,
     LinkChange,
     LinkState,
+    Meaning,
     Priority,
     Reading,
+    Role,
     Score,
     Security,
+    Step,
     Summary,
     encode_record,
 )
@@ -74,6 +79,22 @@ class StoredAlert(msgspec.Struct, frozen=True, tag="alert", tag_field="record"):
     alert: Alert
 
 
+class StoredAlarmEvent(msgspec.Struct, frozen=True, tag="alarm_event", tag_field="record"):
+    """What was done to the alarms, as it was stored; fields as in `StoredAlert`."""
+
+    n: int
+    run_id: str
+    boot_id: str
+    event: AlarmEvent
+
+
+class KeptAlerts(msgspec.Struct, frozen=True):
+    """What the alert engine remembered, and both clocks at that moment."""
+
+    state: bytes
+    at: WallEntry
+
+
 class StoredSummary(msgspec.Struct, frozen=True, tag="summary", tag_field="record"):
     """A summary, as it was stored; fields as in `StoredAlert`."""
 
@@ -126,6 +147,8 @@ def alert_row(alert: Alert, run: int, n: int, sequence: int) -> Row:
         "reason": alert.reason,
         "evidence": _numbers_text(alert.evidence),
         "answered_by": alert.answered_by,
+        "role": alert.role.value if alert.role else "",
+        "meaning": alert.meaning.value if alert.meaning else "",
     }
 
 
@@ -144,8 +167,47 @@ def alert_from(row: Row) -> StoredAlert:
         reason=row["reason"],
         evidence=_numbers(row["evidence"]),
         answered_by=row["answered_by"],
+        role=Role(row["role"]) if row["role"] else msgspec.UNSET,
+        meaning=Meaning(row["meaning"]) if row["meaning"] else msgspec.UNSET,
     )
     return StoredAlert(row["n"], row["sequence"], row["run_id"], row["boot_id"], alert)
+
+
+def alarm_event_row(event: AlarmEvent, run: int) -> Row:
+    """Return the row of what was done to the alarms."""
+    return {"run": run, **msgspec.structs.asdict(event)}
+
+
+def alarm_event_from(row: Row) -> StoredAlarmEvent:
+    """Return the event in a row of ``alarm_events`` joined with its run."""
+    event = AlarmEvent(
+        AlarmAct(row["act"]),
+        row["patient"],
+        row["at_s"],
+        row["reason"],
+        row["by"],
+        role=None if row["role"] is None else Role(row["role"]),
+        of=None if row["of"] is None else AlarmAct(row["of"]),
+        priority=None if row["priority"] is None else Priority(row["priority"]),
+        until_s=row["until_s"],
+        alert_id=row["alert_id"],
+        step=None if row["step"] is None else Step(row["step"]),
+        to=row["to"],
+    )
+    return StoredAlarmEvent(row["n"], row["run_id"], row["boot_id"], event)
+
+
+def kept_alerts_row(kept: KeptAlerts, run: int) -> Row:
+    """Return the one row of what the alert engine remembers."""
+    at = kept.at
+    synced = int(at.synchronised)
+    clocks = {"boot_s": at.boot_s, "wall_s": at.wall_s, "synced": synced}
+    return {"n": 1, "run": run, **clocks, "body": kept.state}
+
+
+def kept_alerts_from(row: Row) -> KeptAlerts:
+    """Return what the alert engine remembered, from its row joined with its run."""
+    return KeptAlerts(bytes(row["body"]), clock_from(row))
 
 
 def summary_row(summary: Summary, run: int, n: int) -> Row:

@@ -13,6 +13,8 @@ import pytest
 
 from edge.clock import WallEntry
 from edge.records import (
+    AlarmAct,
+    AlarmEvent,
     Alert,
     AlertState,
     Beat,
@@ -21,14 +23,17 @@ from edge.records import (
     Kind,
     LinkChange,
     LinkState,
+    Meaning,
     Outcome,
     Priority,
     Reading,
+    Role,
     Score,
     Security,
+    Step,
     Summary,
 )
-from edge.store import Backlog, History, Run, Store, StoreError
+from edge.store import Backlog, History, KeptAlerts, Run, Store, StoreError
 from edge.store.backlog import BATCH_S, MAX_SUMMARIES
 
 CLOCK = WallEntry("boot-1", 12.0, 1_700_000_000.0, synchronised=True)
@@ -92,9 +97,99 @@ def test_what_was_committed_is_read_back_by_another_process_as_it_was(path: Path
             assert [r.reading for r in history.readings()] == [READING]
             assert [link.link for link in history.links()] == [LINK]
             expected = {"runs": 1, "alerts": 1, "summaries": 1, "gaps": 1, "scores": 1}
-            expected |= {"readings": 1, "links": 1}
+            expected |= {"readings": 1, "links": 1, "alarm_events": 0}
             assert history.counts() == expected
             assert history.runs() == [RUN]
+
+
+PAUSED = AlarmEvent(
+    *(AlarmAct.AUDIO_PAUSED, "p1", 20.0, "sound paused", "Ann", Role.CARER),
+    priority=Priority.MEDIUM,
+    until_s=140.0,
+)
+CARRIED = AlarmEvent(
+    *(AlarmAct.ESCALATED, "p1", 35.0, "nobody has answered"),
+    priority=Priority.HIGH,
+    alert_id="alert-1",
+    step=Step.FIRST_CARER,
+    to="Bob",
+)
+REARMED = AlarmEvent(AlarmAct.REARMED, "", 140.0, "over", of=AlarmAct.AUDIO_PAUSED)
+
+
+def test_what_was_done_to_the_alarms_is_written_at_once_and_read_back_as_it_was(
+    path: Path,
+) -> None:
+    events = (PAUSED, CARRIED, REARMED)
+    with Store.begin(path, RUN) as store:
+        for event in events:
+            store.add(Outcome((event,)), now_s=event.at_s)
+            assert not store.backlog
+        with History.open(path) as history:
+            stored = history.alarm_events()
+    assert tuple(s.event for s in stored) == events
+    assert {(s.run_id, s.boot_id) for s in stored} == {("run-1", "boot-1")}
+
+
+def test_what_was_done_to_the_alarms_is_not_edited_or_deleted(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((PAUSED,)), now_s=20.0)
+        for statement in ("UPDATE alarm_events SET by = 'Eve'", "DELETE FROM alarm_events"):
+            with pytest.raises(sqlite3.IntegrityError, match="only ever appended"):
+                store._database.execute(statement)
+
+
+def test_an_answer_is_stored_with_its_role_and_meaning(path: Path) -> None:
+    said = msgspec.structs.replace(
+        alert(), answered_by="Ann", role=Role.CLINICIAN, meaning=Meaning.FALSE_ALARM
+    )
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((said, alert(2))), now_s=20.0)
+        answered, other = (a.alert for a in store.alerts())
+    assert (answered.role, answered.meaning) == (Role.CLINICIAN, Meaning.FALSE_ALARM)
+    assert (other.role, other.meaning) == (msgspec.UNSET, msgspec.UNSET)
+
+
+def test_of_what_the_alarms_remember_only_the_newest_is_kept(path: Path) -> None:
+    later = msgspec.structs.replace(CLOCK, boot_s=30.0, synchronised=False)
+    with Store.begin(path, RUN) as store:
+        assert store.kept_alerts() is None
+        store.backlog.keep(KeptAlerts(b"old", CLOCK))
+        store.add(Outcome((alert(),)), now_s=20.0)
+        assert store.kept_alerts() == KeptAlerts(b"old", CLOCK)
+        store.backlog.keep(KeptAlerts(b"new", later))
+        assert store.flush(31.0) == 0  # it is no record
+    with Store.begin(path, msgspec.structs.replace(RUN, run_id="run-2")) as store:
+        assert store.kept_alerts() == KeptAlerts(b"new", later)
+
+
+def test_what_could_not_be_written_does_not_overwrite_what_is_newer() -> None:
+    backlog = Backlog()
+    backlog.keep(KeptAlerts(b"old", CLOCK))
+    batch = backlog.take()
+    backlog.keep(KeptAlerts(b"new", CLOCK))
+    backlog.give_back(batch, 30.0)
+    assert backlog.take().kept == KeptAlerts(b"new", CLOCK)
+    backlog.give_back(batch, 30.0)
+    assert backlog.take().kept == KeptAlerts(b"old", CLOCK)
+
+
+def test_a_store_of_before_is_brought_up_to_date_with_its_alerts(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((alert(),)), now_s=20.0)
+        for statement in (
+            "DROP TABLE alarm_events",
+            "DROP TABLE alert_state",
+            "ALTER TABLE alerts DROP COLUMN role",
+            "ALTER TABLE alerts DROP COLUMN meaning",
+            "DELETE FROM _sqlite_migrations WHERE name = '004_alarms'",
+        ):
+            store._database.execute(statement)
+    with History.open(path) as before, pytest.raises(StoreError, match="no such table"):
+        before.kept_alerts()
+    with Store.begin(path, RUN) as store:
+        assert store.kept_alerts() is None
+        assert [a.alert.id for a in store.alerts()] == ["alert-1"]
 
 
 def test_every_state_of_an_alert_is_kept_in_order(path: Path) -> None:
