@@ -32,7 +32,7 @@ CODE: Final = (
     "frame.py",
     "bedside.py",
     "sources.py",
-    "pipeline.py",
+    "pipeline/*.py",
     "playback.py",
     "dsp/*.py",
     "decoders/*.py",

@@ -5,25 +5,28 @@ packet belongs to the first tick after its arrival; when a tick is late, the tic
 are run one by one. A tick moves packets and time; on every whole second the signals flow, beats
 are found, vital signs are computed, rules are asked and alerts follow. Ten-second windows are cut
 `WINDOW_LAG_S` after they end, when their last beats have settled, and are scored by the model.
+
+    this file   the order
+    settings    what it is told once, and the grid it lives on
+    watched     one patient: vital signs, windows, rules
+    alarms      the alert engine as it is used here
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 
-from edge.alarms import Rule, Step
-from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, AnswerError
+from edge.alarms import Rule
+from edge.alerts import AlertRule, Answer
 from edge.bedside import Bedside
 from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
 from edge.events import (
     ASSIGN,
-    DEVICE_CLOCK,
     EXPECT,
     LINK,
     Assignment,
@@ -31,124 +34,55 @@ from edge.events import (
     Expectation,
     LinkTold,
 )
-from edge.explain import name_strongest
 from edge.features import FeatureFamily
-from edge.live import Live, PatientLive
+from edge.live import Live, Signal
+from edge.pipeline.alarms import Alarms
+from edge.pipeline.settings import (
+    ANSWER,
+    BATTERY,
+    EVENTS,
+    MAX_LAG_TICKS,
+    MAX_LINKS,
+    N_NOTES,
+    START,
+    TICK_S,
+    TICKS_A_SECOND,
+    WINDOW_LAG_S,
+    Kept,
+    PipelineSettings,
+    RuleSettings,
+    Scores,
+    Start,
+)
+from edge.pipeline.watched import Stages, Watched
 from edge.records import (
-    CONTEXT_S,
     SECOND_S,
     WINDOW_S,
-    Features,
+    AlarmEvent,
+    Alert,
     Finding,
     LinkState,
     Outcome,
     Packet,
-    Priority,
     Record,
     Samples,
-    Score,
-    ScorerError,
     Stamp,
-    Window,
 )
 from edge.sensors import Sensors
 from edge.sources import Sources, Stream, on_grid
-from edge.summaries import Tally
 
-TICK_S: Final = 0.25
-TICKS_A_SECOND: Final = 4
-WINDOW_LAG_S: Final = 2.0
-"""A window is cut this long after its end; `edge.dsp.beats` has reported its beats by then."""
-MAX_LAG_TICKS: Final = 4 * 3600
-"""Ticks that are made up for one by one; after a longer standstill time goes on from now."""
-ANSWER: Final = "person:answer"
-START: Final = "box:start"
-EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK})
-BATTERY: Final = "battery_pct"
-N_NOTES: Final = 20
-MAX_LINKS: Final = 256
-"""Sources whose link is remembered."""
-
-
-class RuleSettings(msgspec.Struct, frozen=True):
-    """How one rule is set: its own numbers and, where changed, its priority."""
-
-    values: Mapping[str, float]
-    priority: Priority
-    enabled: bool = True
-
-
-class PipelineSettings(msgspec.Struct, frozen=True):
-    """What the pipeline is told once, at the start.
-
-    Attributes
-    ----------
-    default_patient : str
-        Whose the sources are that nobody has assigned.
-    patient_of : Mapping[str, str]
-        Source -> patient.
-    rules : Mapping[str, RuleSettings]
-        By rule; a rule that is missing has its defaults.
-    """
-
-    default_patient: str = "patient-1"
-    patient_of: Mapping[str, str] = {}
-    rules: Mapping[str, RuleSettings] = {}
-    alerts: AlertSettings = AlertSettings()
-    summary_period_s: float = 60.0
-    ring_s: float = 120.0
-
-
-class Start(msgspec.Struct, frozen=True):
-    """Payload of the packet a log begins with: what the run was made with."""
-
-    run_id: str
-    version: str = ""
-    model_id: str = ""
-
-
-class Scores(Protocol):
-    """What turns a window's features into a score; `edge.scorer` is one."""
-
-    def score(self, features: Features) -> Score:
-        """Return the score of one window."""
-        ...
-
-
-class _Patient:
-    """A bedside and what watches over it."""
-
-    def __init__(self, bedside: Bedside, watch: Sequence[tuple[Rule, RuleSettings]]) -> None:
-        self.bedside = bedside
-        self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in watch}
-        self._watch = watch
-        self._asked: dict[float, list[tuple[str, Step, Mapping[str, float]]]] = {}
-        self._n_signals = -1
-        self.tally = Tally()
-        self.vitals: Mapping[str, float] = {}
-        self.score = math.nan
-        self.n_windows = 0
-        self.model_failed = False
-        self.sources: set[str] = set()
-        """Sensors whose link somebody told of."""
-        self.unheard: dict[str, float] = {}
-        """Links that have brought nothing yet -> since when something is expected of them."""
-
-    def ask(self, every_s: float, seen: Features, score: Score | None) -> list[Finding]:
-        """Return what the rules of one cadence say that watch any signal the patient ever had."""
-        had = self.bedside.signals
-        if len(had) != self._n_signals:  # signals only ever come to it
-            self._n_signals = len(had)
-            self._asked = {}
-            for rule, told in self._watch:
-                if not rule.needs or not had.isdisjoint(rule.needs):
-                    asked = self._asked.setdefault(rule.every_s, [])
-                    asked.append((rule.name, rule.step, told.values))
-        findings, states = [], self.states
-        for name, step, values in self._asked.get(every_s, ()):
-            states[name], finding = step(states[name], seen, score, values)
-            findings.append(finding)
-        return findings
+__all__ = [
+    "ANSWER",
+    "START",
+    "TICK_S",
+    "WINDOW_LAG_S",
+    "Kept",
+    "Pipeline",
+    "PipelineSettings",
+    "RuleSettings",
+    "Scores",
+    "Start",
+]
 
 
 class Pipeline:
@@ -180,27 +114,18 @@ class Pipeline:
     ) -> None:
         self._settings = settings
         self._sources = Sources(decoders, settings.patient_of, settings.default_patient)
-        self._vitals = [f for f in families if f.every_s == SECOND_S]
-        self._families = [f for f in families if f.every_s == WINDOW_S]
-        self._words = {name: text for f in families for name, text in f.words.items()}
-        self._watch = [(rule, _set(rule, settings)) for rule in rules]
-        self._watch = [(rule, told) for rule, told in self._watch if told.enabled]
+        self._stages = Stages.of(families, rules, scorer, settings)
         facts = {
-            rule.name: AlertRule(rule.kind, told.priority, rule.latching)
-            for rule, told in self._watch
+            rule.name: AlertRule(rule.kind, told.priority, rule.latching, rule.category)
+            for rule, told in self._stages.watch
         }
-        self._new_engine: Callable[[str], AlertEngine] = lambda run: AlertEngine(
-            run, facts, settings.alerts
-        )
-        self._alerts = self._new_engine(run_id)
-        self._scorer = scorer
+        self._alarms = Alarms(facts, settings.alerts, run_id)
         self._sensors = Sensors()
         self._link_of: dict[str, str] = {}
-        self._patients: dict[str, _Patient] = {}
+        self._patients: dict[str, Watched] = {}
         self._queue: list[Packet] = []
         self._tick = math.ceil(start_s / TICK_S)
         self._began_s = self._tick * TICK_S
-        self._started = False
         self._notes: list[str] = []
         self._out: list[Record] = []
 
@@ -244,25 +169,37 @@ class Pipeline:
     def live(self) -> Live:
         """Return this moment's numbers, for the screen and the socket."""
         now_s = self.now_s
-        patients = tuple(
-            PatientLive(
-                name,
-                p.vitals,
-                p.bedside.age_s(now_s),
-                p.score,
-                p.bedside.n_beats,
-                p.n_windows,
-                p.bedside.n_implausible,
-                p.bedside.n_refused + p.bedside.n_overrun,
-            )
-            for name, p in self._patients.items()
-        )
+        patients = tuple(patient.live(now_s) for patient in self._patients.values())
         sources = self._sources.live(now_s)
         n_unknown, notes = self._sources.n_unknown, tuple(self._notes)
         patient_of = {source: self._sources.patient_of(source) for source in self._sensors.linked}
         sensors = self._sensors.live(patient_of, now_s)
-        standing, readings = self._alerts.standing(), self._sensors.latest
-        return Live(now_s, patients, standing, sources, n_unknown, notes, sensors, readings)
+        alarms = self._alarms
+        return Live(
+            now_s,
+            patients,
+            alarms.standing(),
+            sources,
+            n_unknown,
+            notes,
+            sensors,
+            self._sensors.latest,
+            alarms.signal(now_s),
+            alarms.mutes(now_s),
+            alarms.watches(now_s),
+        )
+
+    def signal(self, now_s: float, patient: str = "") -> Signal:
+        """Return what should be heard and seen at `now_s`; cheap, to be asked at every tick."""
+        return self._alarms.signal(now_s, patient)
+
+    def check(self, answer: Answer) -> None:
+        """Raise `edge.alerts.AnswerError` where this answer could not be followed now."""
+        self._alarms.check(answer)
+
+    def alert_state(self) -> bytes:
+        """Return what the alert engine remembers, for `Start.alerts` of the next start."""
+        return self._alarms.state()
 
     def trace(self, patient: str, signal: str, length_s: float) -> Samples | None:
         """Return a copy of the last seconds of a signal; None where there is none."""
@@ -312,7 +249,7 @@ class Pipeline:
                 patient.bedside.take_run(samples, place, stream.source)
 
     def _take_values(
-        self, patient: _Patient, stream: Stream, samples: Samples, arrived_s: float
+        self, patient: Watched, stream: Stream, samples: Samples, arrived_s: float
     ) -> None:
         """Take values that come one by one; a measurement of its own is also recorded."""
         if samples.spot or samples.backfilled:
@@ -331,14 +268,13 @@ class Pipeline:
         try:
             if packet.stream == ANSWER:
                 answer = msgspec.json.decode(packet.payload, type=Answer)
-                self._give_alerts(self._alerts.answer(answer, tick_s))
-            elif packet.stream != START:
-                self._take_told(packet, tick_s)
-            elif not self._started and not self._alerts.standing():
+                self._give_alerts(self._alarms.answer(answer, tick_s))
+            elif packet.stream == START:
                 start = msgspec.json.decode(packet.payload, type=Start)
-                self._alerts = self._new_engine(start.run_id)
-                self._started = True
-        except (msgspec.DecodeError, AnswerError) as error:
+                self._give_alerts(self._alarms.begin(start, tick_s))
+            else:
+                self._take_told(packet, tick_s)
+        except ValueError as error:  # no such payload, no such alert, no such state
             self._note(f"{packet.stream} from {packet.source}: {error}")
 
     def _take_told(self, packet: Packet, tick_s: float) -> None:
@@ -371,79 +307,44 @@ class Pipeline:
             watched.sources.discard(told.source)
             watched.bedside.forget(told.source)
 
-    def _awaiting(self, patient: str) -> _Patient:
+    def _awaiting(self, patient: str) -> Watched:
         return self._patient(patient or self._settings.default_patient)
 
     def _live_second(self, now_s: float) -> None:
         for stream in self._sources:
             self._take(stream)
         findings: list[Finding] = []
-        for name, patient in self._patients.items():
+        for patient in self._patients.values():
             beats = patient.bedside.advance(now_s)
             patient.tally.n_beats += len(beats)
             self._out.extend(beats)
-            seen = self._see_second(name, patient, now_s)
+            seen = patient.see_second(now_s, self._sensors.n_keys_lost)
             findings += patient.ask(SECOND_S, seen, None)
             window_end_s = now_s - WINDOW_LAG_S
             if window_end_s % WINDOW_S == 0.0 and window_end_s - WINDOW_S >= self._began_s:
-                features, score = self._see_window(name, patient, window_end_s, now_s)
+                features, score = patient.see_window(window_end_s, now_s, self._out, self._note)
                 findings += patient.ask(WINDOW_S, features, score)
-        self._give_alerts(self._alerts.step(findings, now_s))
+        self._give_alerts(self._alarms.step(findings, now_s))
         period_s = self._settings.summary_period_s
         if now_s % period_s == 0.0 and now_s - period_s >= self._began_s:
             self._summarise(now_s - period_s, period_s)
 
-    def _see_second(self, name: str, patient: _Patient, now_s: float) -> Features:
-        window = patient.bedside.second(now_s, SECOND_S, CONTEXT_S)
-        values = _compute(self._vitals, window, patient.bedside.signals)
-        if self._scorer is not None:
-            values["model_failed_flag"] = float(patient.model_failed)
-        values["n_awaited"] = float(len(window.age_s))
-        if patient.sources:
-            values["n_keys_lost"] = float(self._sensors.n_keys_lost(patient.sources))
-        values["unheard_s"] = now_s - min(patient.unheard.values(), default=now_s)
-        patient.vitals = values
-        patient.tally.add_vitals(values)
-        return Features(name, now_s - SECOND_S, SECOND_S, values)
-
-    def _see_window(
-        self, name: str, patient: _Patient, end_s: float, now_s: float
-    ) -> tuple[Features, Score | None]:
-        window = patient.bedside.window(end_s, WINDOW_S, CONTEXT_S, now_s)
-        values = _compute(self._families, window, set(window.signals))
-        features = Features(name, end_s - WINDOW_S, WINDOW_S, values)
-        self._out.append(features)
-        patient.n_windows += 1
-        if self._scorer is None:
-            return features, None
-        try:
-            score = name_strongest(self._scorer.score(features), features, self._words)
-        except ScorerError as error:
-            # The limits go on without it; `edge.alarms.model_failed` tells.
-            if not patient.model_failed:
-                self._note(str(error))
-            patient.model_failed, patient.score = True, math.nan
-            return features, None
-        patient.model_failed = False
-        patient.score = score.value
-        self._out.append(score)
-        return features, score
-
-    def _give_alerts(self, alerts: Sequence[Any]) -> None:
-        for alert in alerts:
-            self._patient(alert.patient).tally.add_alerts((alert,))
-        self._out.extend(alerts)
+    def _give_alerts(self, records: Sequence[Alert | AlarmEvent]) -> None:
+        for record in records:
+            if isinstance(record, Alert):
+                self._patient(record.patient).tally.add_alerts((record,))
+        self._out.extend(records)
 
     def _summarise(self, start_s: float, period_s: float) -> None:
         for name, patient in self._patients.items():
             coverage = patient.bedside.close_period(period_s)
             self._out.append(patient.tally.close(name, start_s, period_s, coverage))
 
-    def _patient(self, name: str) -> _Patient:
+    def _patient(self, name: str) -> Watched:
         patient = self._patients.get(name)
         if patient is None:
             bedside = Bedside(name, self._settings.ring_s)
-            patient = self._patients[name] = _Patient(bedside, self._watch)
+            patient = self._patients[name] = Watched(bedside, self._stages)
         return patient
 
     def _note(self, text: str) -> None:
@@ -458,19 +359,3 @@ def _has_value(found: Iterable[tuple[Samples, float]]) -> bool:
         and not np.isnan(samples.values).all()
         for samples, _ in found
     )
-
-
-def _set(rule: Rule, settings: PipelineSettings) -> RuleSettings:
-    return settings.rules.get(rule.name) or RuleSettings(rule.settings, rule.priority)
-
-
-def _compute(
-    families: Iterable[FeatureFamily], window: Window, there: set[str]
-) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for family in families:
-        if there.issuperset(family.needs):
-            values.update(family.compute(window))
-        else:
-            values.update(dict.fromkeys(family.names, math.nan))
-    return values

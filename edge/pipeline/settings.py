@@ -1,0 +1,89 @@
+"""What the pipeline is told once, and the grid it lives on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+
+from edge.alerts import AlertSettings
+from edge.events import ASSIGN, DEVICE_CLOCK, EXPECT, LINK
+from edge.records import Features, Priority, Score
+
+TICK_S: Final = 0.25
+TICKS_A_SECOND: Final = 4
+WINDOW_LAG_S: Final = 2.0
+"""A window is cut this long after its end; `edge.dsp.beats` has reported its beats by then."""
+MAX_LAG_TICKS: Final = 4 * 3600
+"""Ticks that are made up for one by one; after a longer standstill time goes on from now."""
+ANSWER: Final = "person:answer"
+START: Final = "box:start"
+EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK})
+BATTERY: Final = "battery_pct"
+N_NOTES: Final = 20
+MAX_LINKS: Final = 256
+"""Sources whose link is remembered."""
+
+
+class RuleSettings(msgspec.Struct, frozen=True):
+    """How one rule is set: its own numbers and, where changed, its priority."""
+
+    values: Mapping[str, float]
+    priority: Priority
+    enabled: bool = True
+
+
+class PipelineSettings(msgspec.Struct, frozen=True):
+    """What the pipeline is told once, at the start.
+
+    Attributes
+    ----------
+    default_patient : str
+        Whose the sources are that nobody has assigned.
+    patient_of : Mapping[str, str]
+        Source -> patient.
+    rules : Mapping[str, RuleSettings]
+        By rule; a rule that is missing has its defaults.
+    """
+
+    default_patient: str = "patient-1"
+    patient_of: Mapping[str, str] = {}
+    rules: Mapping[str, RuleSettings] = {}
+    alerts: AlertSettings = AlertSettings()
+    summary_period_s: float = 60.0
+    ring_s: float = 120.0
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the alert engine remembered before the monitor was started again.
+
+    Attributes
+    ----------
+    state : bytes
+        Of `edge.alerts.AlertEngine.state`.
+    kept_s, same_boot, away_s : float, bool, float | None
+        As in `edge.alerts.Restart`.
+    """
+
+    state: bytes
+    kept_s: float
+    same_boot: bool
+    away_s: float | None = None
+
+
+class Start(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Payload of the packet a log begins with: what the run was made with, and what stood."""
+
+    run_id: str
+    version: str = ""
+    model_id: str = ""
+    alerts: Kept | None = None
+
+
+class Scores(Protocol):
+    """What turns a window's features into a score; `edge.scorer` is one."""
+
+    def score(self, features: Features) -> Score:
+        """Return the score of one window."""
+        ...

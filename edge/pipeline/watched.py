@@ -1,0 +1,173 @@
+"""One patient as the pipeline watches over them: second by second, and window by window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from edge.alarms import Rule, Step
+from edge.bedside import Bedside
+from edge.explain import name_strongest
+from edge.features import FeatureFamily
+from edge.live import PatientLive
+from edge.pipeline.settings import PipelineSettings, RuleSettings, Scores
+from edge.records import (
+    CONTEXT_S,
+    SECOND_S,
+    WINDOW_S,
+    Features,
+    Finding,
+    Record,
+    Score,
+    ScorerError,
+    Window,
+)
+from edge.summaries import Tally
+
+
+class Stages(msgspec.Struct, frozen=True):
+    """What every patient is watched with.
+
+    Attributes
+    ----------
+    watch : Sequence
+        Rules that are not switched off, and how they are set.
+    vitals, families : Sequence[FeatureFamily]
+        What is computed every second, and for every window.
+    scorer : Scores | None
+        The model.
+    words : Mapping[str, str]
+        Feature -> how people call it.
+    """
+
+    watch: Sequence[tuple[Rule, RuleSettings]]
+    vitals: Sequence[FeatureFamily]
+    families: Sequence[FeatureFamily]
+    scorer: Scores | None
+    words: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        families: Sequence[FeatureFamily],
+        rules: Sequence[Rule],
+        scorer: Scores | None,
+        settings: PipelineSettings,
+    ) -> Stages:
+        """Return the stages as they are set."""
+        watch = [(rule, _set(rule, settings)) for rule in rules]
+        return cls(
+            [(rule, told) for rule, told in watch if told.enabled],
+            [f for f in families if f.every_s == SECOND_S],
+            [f for f in families if f.every_s == WINDOW_S],
+            scorer,
+            {name: text for f in families for name, text in f.words.items()},
+        )
+
+
+class Watched:
+    """A bedside and what watches over it."""
+
+    def __init__(self, bedside: Bedside, stages: Stages) -> None:
+        self.bedside = bedside
+        self._stages = stages
+        self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in stages.watch}
+        self._asked: dict[float, list[tuple[str, Step, Mapping[str, float]]]] = {}
+        self._n_signals = -1
+        self.tally = Tally()
+        self.vitals: Mapping[str, float] = {}
+        self.score = math.nan
+        self.n_windows = 0
+        self.model_failed = False
+        self.sources: set[str] = set()
+        """Sensors whose link somebody told of."""
+        self.unheard: dict[str, float] = {}
+        """Links that have brought nothing yet -> since when something is expected of them."""
+
+    def ask(self, every_s: float, seen: Features, score: Score | None) -> list[Finding]:
+        """Return what the rules of one cadence say that watch any signal the patient ever had."""
+        had = self.bedside.signals
+        if len(had) != self._n_signals:  # signals only ever come to it
+            self._n_signals = len(had)
+            self._asked = {}
+            for rule, told in self._stages.watch:
+                if not rule.needs or not had.isdisjoint(rule.needs):
+                    asked = self._asked.setdefault(rule.every_s, [])
+                    asked.append((rule.name, rule.step, told.values))
+        findings, states = [], self.states
+        for name, step, values in self._asked.get(every_s, ()):
+            states[name], finding = step(states[name], seen, score, values)
+            findings.append(finding)
+        return findings
+
+    def see_second(self, now_s: float, n_keys_lost: Callable[[set[str]], int]) -> Features:
+        """Return the vital signs of the second that ends now."""
+        window = self.bedside.second(now_s, SECOND_S, CONTEXT_S)
+        values = _compute(self._stages.vitals, window, self.bedside.signals)
+        if self._stages.scorer is not None:
+            values["model_failed_flag"] = float(self.model_failed)
+        values["n_awaited"] = float(len(window.age_s))
+        if self.sources:
+            values["n_keys_lost"] = float(n_keys_lost(self.sources))
+        values["unheard_s"] = now_s - min(self.unheard.values(), default=now_s)
+        self.vitals = values
+        self.tally.add_vitals(values)
+        return Features(self.bedside.patient, now_s - SECOND_S, SECOND_S, values)
+
+    def see_window(
+        self, end_s: float, now_s: float, out: list[Record], note: Callable[[str], None]
+    ) -> tuple[Features, Score | None]:
+        """Return features and score of the window that ends at `end_s`; they go to `out` too."""
+        window = self.bedside.window(end_s, WINDOW_S, CONTEXT_S, now_s)
+        values = _compute(self._stages.families, window, set(window.signals))
+        features = Features(self.bedside.patient, end_s - WINDOW_S, WINDOW_S, values)
+        out.append(features)
+        self.n_windows += 1
+        scorer = self._stages.scorer
+        if scorer is None:
+            return features, None
+        try:
+            score = name_strongest(scorer.score(features), features, self._stages.words)
+        except ScorerError as error:
+            # The limits go on without it; `edge.alarms.model_failed` tells.
+            if not self.model_failed:
+                note(str(error))
+            self.model_failed, self.score = True, math.nan
+            return features, None
+        self.model_failed = False
+        self.score = score.value
+        out.append(score)
+        return features, score
+
+    def live(self, now_s: float) -> PatientLive:
+        """Return this moment's numbers."""
+        bedside = self.bedside
+        return PatientLive(
+            bedside.patient,
+            self.vitals,
+            bedside.age_s(now_s),
+            self.score,
+            bedside.n_beats,
+            self.n_windows,
+            bedside.n_implausible,
+            bedside.n_refused + bedside.n_overrun,
+        )
+
+
+def _set(rule: Rule, settings: PipelineSettings) -> RuleSettings:
+    return settings.rules.get(rule.name) or RuleSettings(rule.settings, rule.priority)
+
+
+def _compute(
+    families: Iterable[FeatureFamily], window: Window, there: set[str]
+) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for family in families:
+        if there.issuperset(family.needs):
+            values.update(family.compute(window))
+        else:
+            values.update(dict.fromkeys(family.names, math.nan))
+    return values
