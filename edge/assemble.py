@@ -8,7 +8,7 @@ import edge.alarms
 import edge.decoders
 import edge.features
 from edge.alarms import Rule
-from edge.alerts import AlertSettings
+from edge.alerts import AlertSettings, Steps
 from edge.bundle import load
 from edge.config import Config
 from edge.decoders import Decoder
@@ -97,7 +97,22 @@ def settings_of(config: Config) -> PipelineSettings:
             name: RuleSettings(alarm.settings, alarm.priority, alarm.enabled)
             for name, alarm in config.alarms.items()
         },
-        alerts=AlertSettings(reraise_s=config.alerts.reraise_s),
+        alerts=_alerts_of(config),
         summary_period_s=config.summaries.period_s,
         ring_s=config.ring.capacity_s,
+    )
+
+
+def _alerts_of(config: Config) -> AlertSettings:
+    told, carried = config.alerts, config.escalation
+    return AlertSettings(
+        reraise_s=told.reraise_s,
+        clear_s=told.clear_s,
+        unsure_s=told.unsure_s,
+        signal_delay_s=told.signal_delay_s,
+        pause_s=told.pause_s,
+        watch_s=told.watch_s,
+        high=Steps(*carried.times_of("high")),
+        medium=Steps(*carried.times_of("medium")),
+        low=Steps(*carried.times_of("low")),
     )

@@ -42,7 +42,7 @@ box, but a high priority is carried on.
 
 from __future__ import annotations
 
-from edge.alerts.answer import ACT_OF, Answer, AnswerError
+from edge.alerts.answer import ACT_OF, Answer, AnswerError, adds
 from edge.alerts.engine import N_ENDED_KEPT, AlertEngine, AlertRule, Restart
 from edge.alerts.ids import alert_id
 from edge.alerts.settings import PAUSE_MOST_S, WATCH_MOST_S, AlertSettings, Steps
@@ -59,5 +59,6 @@ __all__ = [
     "AnswerError",
     "Restart",
     "Steps",
+    "adds",
     "alert_id",
 ]

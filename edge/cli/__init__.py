@@ -59,6 +59,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "status": "What is happening now.",
     "alerts": "Alerts of the last hours, or those open now.",
     "ack": "Acknowledge an alert.",
+    "pause": "Pause the sound of the alarms, for two minutes at most.",
+    "handover": "Hand the watch to another carer.",
     "config": "Every setting in force, and where it was set.",
     "doctor": "Check the box end to end and say how to mend what is wrong.",
 }

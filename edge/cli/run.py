@@ -22,7 +22,8 @@ from edge.bundle import BundleError
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
 from edge.config import Config, Source, as_document
-from edge.daemon import Daemon, Link, Places
+from edge.daemon import Beginning, Daemon, Link, Places
+from edge.daemon.resume import kept_in
 from edge.devices import load
 from edge.discover import discover
 from edge.pipeline import Scores
@@ -76,6 +77,7 @@ def command(
         _log.warning("no sensor is paired yet: see `homeward scan` and `homeward pair`")
     scorer, trouble = _scorer(settings)
     clock = BootClock()
+    kept = kept_in(settings.box.data_dir / DATABASE, clock.read())
     run = Run(
         run_id=str(uuid.uuid4()),
         boot_id=clock.boot_id,
@@ -91,7 +93,9 @@ def command(
     gc.freeze()  # what is there now lives as long as the process: no need to look at it again
 
     async def monitor() -> int:
-        return await Daemon(pipeline, links, run, clock, places, model_trouble=trouble).run()
+        beginning = Beginning(trouble, kept)
+        daemon = Daemon(pipeline, links, run, clock, places, beginning=beginning)
+        return await daemon.run()
 
     return asyncio.run(monitor())
 

@@ -52,7 +52,8 @@ def command(
 ) -> int:
     """Show patients, vital signs with their age, standing alerts, sources and the store.
 
-    Ends with exit code 3 when an alert stands or something is wrong with the box.
+    Ends with exit code 3 when an alert stands, the alarms are paused or off, or something is
+    wrong with the box.
     """
     settings = load_config(config, data_dir)
     with ControlClient(settings.box.socket) as client:
@@ -62,7 +63,8 @@ def command(
         _print_lines(report, troubles)
     else:
         _print_tables(report, troubles)
-    return FOUND if report["live"]["alerts"] or troubles else DONE
+    live = report["live"]
+    return FOUND if live["alerts"] or live["mutes"] or troubles else DONE
 
 
 def _troubles(report: dict[str, Any]) -> list[str]:
@@ -95,6 +97,10 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
         print_json({"record": "patient", **patient})
     for alert in live["alerts"]:
         print_json(alert)
+    for mute in live["mutes"]:
+        print_json({"record": "mute", **mute})
+    for watch in live["watches"]:
+        print_json({"record": "watch", **watch})
     for sensor in live["sensors"]:
         print_json({"record": "sensor", **sensor})
     for reading in live["readings"]:
@@ -110,6 +116,7 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
             **report["monitor"],
             "n_patients": len(live["patients"]),
             "n_alerts": len(live["alerts"]),
+            "signal": live["signal"],
             "n_queued": report["n_queued"],
             "max_queued": report["max_queued"],
             "n_overflow": report["n_overflow"],
@@ -128,6 +135,7 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     out.print(f"time {utc} ({monitor['time_quality'] or 'no clock'})\n")
     for trouble in troubles:
         out.print(Text(f"! {trouble}", style="yellow"))
+    _print_silence(live, out)
     _print_alerts(live, out)
     for patient in live["patients"]:
         out.print(table(patient["patient"], ("vital sign", "now", "age"), _vital_rows(patient)))
@@ -160,6 +168,28 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     )
     for note in live["notes"]:
         out.print(Text(f"note: {note}", style="dim"))
+
+
+_MUTED = {
+    "audio_paused": "SOUND PAUSED",
+    "alarms_paused": "ALARMS PAUSED",
+    "audio_off": "SOUND OFF",
+}
+
+
+def _print_silence(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console
+    """Say what is paused or off, so that nobody relies on it, and who has the watch."""
+    for mute in live["mutes"]:
+        left = "until somebody says `homeward pause --resume`"
+        if mute["until_s"] is not None:
+            left = f"for {span_text(mute['until_s'] - live['now_s'])}"
+        whose = mute["patient"] or "everybody"
+        text = f"{_MUTED[mute['act']]} up to {mute['upto']} priority, {whose}, {left}"
+        out.print(Text(f"! {text} (by {mute['by']})", style="bold yellow"))
+    for watch in live["watches"]:
+        left = span_text(watch["until_s"] - live["now_s"])
+        whose = watch["patient"] or "everybody"
+        out.print(Text(f"{watch['holder']} has the watch over {whose} for {left}"))
 
 
 def _print_alerts(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, combinations
+from itertools import chain, combinations, pairwise
 from pathlib import Path
 from typing import Final
 
 from edge.config.complaints import Complaints
-from edge.config.settings import Alarm, Patient, Source
+from edge.config.settings import Alarm, Escalation, Patient, Source, steps_of
 from edge.config.toml_lines import KeyPath
 
 MAX_SOCKET_BYTES: Final = 107
@@ -41,6 +41,20 @@ def check_opposites(alarms: Mapping[str, Alarm], told: Complaints) -> None:
                     ("alarms", name, setting), alarm.settings[setting],
                     ("alarms", twin, setting), alarms[twin].settings[setting], told,
                 )  # fmt: skip
+
+
+def check_steps(escalation: Escalation, told: Complaints) -> None:
+    """Complain of a step that comes before the one before it."""
+    for priority in ("high", "medium", "low"):
+        for (name, time_s), (later, later_s) in pairwise(
+            zip(steps_of(priority), escalation.times_of(priority), strict=True)
+        ):
+            if later_s < time_s:
+                told.add(
+                    ("escalation", later),
+                    f"is {later_s:g}, before {name} = {time_s:g}",
+                    f"give {time_s:g} or more",
+                )
 
 
 def check_names(

@@ -10,7 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.config.checks import check_names, check_opposites, check_patient, check_socket
+from edge.config.checks import (
+    check_names,
+    check_opposites,
+    check_patient,
+    check_socket,
+    check_steps,
+)
 from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion, syntax_error
 from edge.config.fields import is_table, missing_fields, read_rule, read_struct
 from edge.config.settings import (
@@ -21,6 +27,7 @@ from edge.config.settings import (
     Config,
     ConfigError,
     Document,
+    Escalation,
     Model,
     Patient,
     PluginDefaults,
@@ -169,6 +176,8 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
     check_names(patients, sources, told)
     alarms = _alarms(document, plugins, told, folder)
     check_opposites(alarms, told)
+    escalation = Escalation(**tables["escalation"])
+    check_steps(escalation, told)
     told.raise_if_any()
     return Config(
         box=box,
@@ -177,6 +186,7 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
         alarms=alarms,
         origins=origins,
         alerts=Alerts(**tables["alerts"]),
+        escalation=escalation,
         model=Model(**tables["model"]),
         summaries=Summaries(**tables["summaries"]),
         ring=Ring(**tables["ring"]),

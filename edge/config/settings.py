@@ -194,6 +194,54 @@ class Alerts(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=5.0, le=120.0, description="Say so when nothing could be told for this long."),
     ] = 30.0
+    signal_delay_s: Annotated[
+        float,
+        Meta(ge=0.0, le=10.0, description="From an alert to its sound; high priority has none."),
+    ] = 0.0
+    pause_s: Annotated[
+        float,
+        Meta(ge=10.0, le=120.0, description="A pause lasts so long where nothing else is said."),
+    ] = 120.0
+    watch_s: Annotated[
+        float,
+        Meta(
+            ge=600.0,
+            le=86400.0,
+            description="A watch lasts so long where nothing else is said.",
+        ),
+    ] = 43200.0
+
+
+_Wait: TypeAlias = Annotated[
+    float, Meta(ge=0.0, le=86400.0, description="So long without an answer.")
+]
+
+
+class Escalation(msgspec.Struct, frozen=True, kw_only=True):
+    """``[escalation]``: who is told of an alert nobody answers, and after how long.
+
+    Each time counts from the alert's beginning, by its priority; a pause by a carer stops it.
+    """
+
+    high_page_s: _Wait = 0.0
+    high_first_carer_s: _Wait = 15.0
+    high_second_carer_s: _Wait = 90.0
+    medium_page_s: _Wait = 0.0
+    medium_first_carer_s: _Wait = 60.0
+    medium_second_carer_s: _Wait = 300.0
+    low_page_s: _Wait = 0.0
+    low_first_carer_s: _Wait = 600.0
+    low_second_carer_s: _Wait = 3600.0
+
+    def times_of(self, priority: str) -> tuple[float, float, float]:
+        """Return the three times of ``high``, ``medium`` or ``low``."""
+        page_s, first_s, second_s = (float(getattr(self, name)) for name in steps_of(priority))
+        return page_s, first_s, second_s
+
+
+def steps_of(priority: str) -> tuple[str, str, str]:
+    """Return the names of the three times of ``high``, ``medium`` or ``low``, in their order."""
+    return f"{priority}_page_s", f"{priority}_first_carer_s", f"{priority}_second_carer_s"
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,6 +288,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     alarms: Mapping[str, Alarm] = {}
     alerts: Alerts = Alerts()
+    escalation: Escalation = Escalation()
     model: Model = Model()
     summaries: Summaries = Summaries()
     ring: Ring = Ring()
@@ -249,6 +298,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 TABLES: Mapping[str, type[msgspec.Struct]] = {
     "box": Box,
     "alerts": Alerts,
+    "escalation": Escalation,
     "model": Model,
     "summaries": Summaries,
     "ring": Ring,

@@ -17,6 +17,9 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from edge.alerts import Answer
+from edge.records import Meaning, Role
+
 MAX_REQUEST_BYTES = 64 * 1024
 """A longer line is no request of ours."""
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -55,6 +58,14 @@ class Acknowledge(_Request, frozen=True, tag="acknowledge"):
 
     id: Annotated[str, Meta(min_length=1, max_length=200)]
     by: Annotated[str, Meta(min_length=1, max_length=64)]
+    role: Role = Role.CARER
+    meaning: Meaning = Meaning.SEEN
+
+
+class Tell(_Request, frozen=True, tag="tell"):
+    """A person pauses, turns off, resumes or hands over: all that is no acknowledgement."""
+
+    answer: Answer
 
 
 class Trace(_Request, frozen=True, tag="trace"):
@@ -65,4 +76,4 @@ class Trace(_Request, frozen=True, tag="trace"):
     patient: Annotated[str, Meta(max_length=64)] = ""
 
 
-Request: TypeAlias = Ping | Status | Live | Alerts | Acknowledge | Trace
+Request: TypeAlias = Ping | Status | Live | Alerts | Acknowledge | Tell | Trace

@@ -3,6 +3,8 @@
     intake      readers kept running, the bounded packet queue
     recorder    store and packet log, in a thread of their own
     answers     what the control socket is told
+    people      what people say through it
+    resume      what stood when the monitor was last alive
     notify      systemd
 
 Every 250 ms, on the boot clock's grid, all packets that arrived go through the pipeline; what
@@ -15,9 +17,9 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -29,17 +31,26 @@ from edge.daemon.answers import Answers
 from edge.daemon.intake import Intake, Link
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
+from edge.live import Signal
 from edge.packetlog import PacketLogWriter
-from edge.pipeline import START, TICK_S, Pipeline, Start
-from edge.records import Alert, AlertState, Outcome, Packet
-from edge.store import Run
+from edge.pipeline import START, TICK_S, Kept, Pipeline, Start
+from edge.records import AlarmEvent, Alert, AlertState, Outcome, Packet
+from edge.store import KeptAlerts, Run
 
-__all__ = ["Annunciator", "Daemon", "Link", "Places", "log_line"]
+__all__ = ["Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
 
 CLOCK_EVERY_S = 1.0
 """How often both clocks are compared, to notice a step."""
 
+KEEP_EVERY_S = 60.0
+"""While an alert stands, what the engine remembers is kept this often, changed or not: its clocks
+run on. With every alert and every act on the alarms it is kept at once."""
+
 _log = structlog.get_logger("monitor")
+
+Show: TypeAlias = Callable[[Signal], None]
+"""A way to be heard or seen: takes what should be heard and seen now, at every tick; must neither
+wait nor fail."""
 
 
 class Annunciator(Protocol):
@@ -67,6 +78,21 @@ class Places(msgspec.Struct, frozen=True):
     socket: Path
     packet_log: Path | None = None
     data_dir: Path | None = None
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """What was found when a run began.
+
+    Attributes
+    ----------
+    model_trouble : str
+        Why there is no model, for the status; empty: there is one, or none is wanted.
+    kept : Kept | None
+        What stood when the monitor was last alive; see `edge.daemon.resume`.
+    """
+
+    model_trouble: str = ""
+    kept: Kept | None = None
 
 
 def log_line(alert: Alert) -> None:
@@ -98,8 +124,8 @@ class Daemon:
         Where to keep records, and where to listen.
     annunciators : Sequence[Annunciator]
         The local alarms, called before anything is written.
-    model_trouble : str
-        Why there is no model, for the status.
+    beginning : Beginning
+        What was found when this run began.
 
     Raises
     ------
@@ -115,10 +141,13 @@ class Daemon:
         clock: BootClock,
         places: Places,
         annunciators: Sequence[Annunciator] = (log_line,),
-        model_trouble: str = "",
+        beginning: Beginning | None = None,
     ) -> None:
         self._pipeline, self._clock = pipeline, clock
         self._annunciators = tuple(annunciators)
+        self._shows: list[Show] = []
+        self._beginning = beginning or Beginning()
+        self._keep_due_s = math.inf
         self._run_facts = run
         self._wall = WallLog()
         self._clock_due_s = -math.inf
@@ -135,8 +164,12 @@ class Daemon:
         self._answers = Answers(
             pipeline, self._intake, self._recorder, run, clock.now_s, self._wall
         )
-        self._answers.model_trouble = model_trouble
+        self._answers.model_trouble = self._beginning.model_trouble
         self._control = ControlServer(places.socket, self._answers.answer)
+
+    def show_with(self, *shows: Show) -> None:
+        """Tell these of the signal at every tick, before anything is announced or written."""
+        self._shows.extend(shows)
 
     async def run(self) -> int:
         """Monitor until SIGTERM or SIGINT; return the exit code.
@@ -169,11 +202,16 @@ class Daemon:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._intake.stop()
         await self._control.close()
+        if self._pipeline.live().alerts:
+            self._recorder.backlog.keep(
+                KeptAlerts(self._pipeline.alert_state(), self._clock.read())
+            )
         await self._recorder.close()
         _log.info("stopped", n_unwritten=len(self._recorder.backlog))
 
     async def _tick_until_stopped(self) -> None:
-        start = Start(self._run_facts.run_id, self._run_facts.version, self._run_facts.model_id)
+        run = self._run_facts
+        start = Start(run.run_id, run.version, run.model_id, self._beginning.kept)
         began_s = self._clock.now_s()
         self._intake.put(Packet("box", START, began_s, msgspec.json.encode(start)))
         ready = False
@@ -197,7 +235,9 @@ class Daemon:
         now_s = self._clock.now_s()
         packets = self._intake.take()
         outcome = self._pipeline.advance(packets, now_s)
+        self._show(now_s)
         self._announce(outcome)
+        self._keep(outcome, now_s)
         self._recorder.add(packets, outcome, now_s)
         if now_s >= self._clock_due_s:
             self._clock_due_s = now_s + CLOCK_EVERY_S
@@ -207,8 +247,28 @@ class Daemon:
             self._watchdog_due_s = now_s + self._watchdog_s
             _notify("WATCHDOG=1")
 
+    def _show(self, now_s: float) -> None:
+        signal = self._pipeline.signal(now_s)
+        for show in self._shows:
+            try:
+                show(signal)
+            except Exception:  # noqa: BLE001  # one that fails must not silence the others
+                _log.exception("cannot show", by=repr(show))
+
+    def _keep(self, outcome: Outcome, now_s: float) -> None:
+        """Put what the alert engine remembers in line for the disk, with what it has said."""
+        changed = any(isinstance(record, Alert | AlarmEvent) for record in outcome.records)
+        if changed or now_s >= self._keep_due_s:
+            state, at = self._pipeline.alert_state(), self._clock.read()
+            self._recorder.backlog.keep(KeptAlerts(state, at))
+            stands = bool(self._pipeline.live().alerts)
+            self._keep_due_s = now_s + KEEP_EVERY_S if stands else math.inf
+
     def _announce(self, outcome: Outcome) -> None:
         for record in outcome.records:
+            if isinstance(record, AlarmEvent):
+                _log.info("alarms", act=record.act.value, step=record.step, alert=record.alert_id)
+                self._answers.note(record)
             if not isinstance(record, Alert):
                 continue
             for annunciate in self._annunciators:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,18 +11,25 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edge.alerts import Answer
 from edge.clock import TimeQuality, WallLog
-from edge.control import Acknowledge, Alerts, ControlError, Live, Ping, Request, Status, Trace
+from edge.control import (
+    Acknowledge,
+    Alerts,
+    ControlError,
+    Live,
+    Ping,
+    Request,
+    Status,
+    Tell,
+    Trace,
+)
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
+from edge.daemon.people import People
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.live import Live as LiveNumbers
-from edge.pipeline import ANSWER, Pipeline
-from edge.records import Alert, Packet
+from edge.pipeline import Pipeline
+from edge.records import Record
 from edge.store import Run, StoreError
-
-ANSWER_S = 4.0
-"""How long the monitor may take to act on what a person said, and again to store it."""
 
 N_DECIMALS = 4
 """Places of a trace's values: a tenth of a microvolt."""
@@ -84,7 +90,7 @@ class Answers:
     ) -> None:
         self._pipeline, self._intake, self._recorder = pipeline, intake, recorder
         self._run, self._now_s, self._wall = run, now_s, wall
-        self._awaited: dict[str, list[asyncio.Future[Alert]]] = {}
+        self._people = People(pipeline, intake.put, recorder.stored, now_s)
         self.model_trouble = ""
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
@@ -102,17 +108,16 @@ class Answers:
                 return self.report()
             case Alerts(limit=limit):
                 return await self._alerts(limit)
-            case Acknowledge(id=beginning, by=by):
-                return await self._acknowledge(beginning, by)
+            case Acknowledge():
+                return await self._people.acknowledge(request)
+            case Tell(answer=answer):
+                return await self._people.tell(answer)
             case Trace():
                 return self._trace(request)
 
-    def note(self, alert: Alert) -> None:
-        """Take a new state of an alert; whoever waits for its acknowledgement is told."""
-        if alert.answered_by:
-            for waiting in self._awaited.pop(alert.id, ()):
-                if not waiting.done():
-                    waiting.set_result(alert)
+    def note(self, record: Record) -> None:
+        """Take a new record; whoever waits for what they said to take effect is told."""
+        self._people.note(record)
 
     def report(self) -> Report:
         """Return the status of this moment."""
@@ -151,53 +156,6 @@ class Answers:
         except StoreError as error:
             raise ControlError(str(error)) from error
         return {"standing": self._pipeline.live().alerts, "history": history}
-
-    async def _acknowledge(self, beginning: str, by: str) -> dict[str, Any]:
-        alert = self._standing(beginning)
-        if not by.strip():
-            raise ControlError("who acknowledges? give a name, e.g. --by Ann")
-        if alert.answered_by:
-            raise ControlError(f"{alert.id} is acknowledged already, by {alert.answered_by}")
-        answered = asyncio.get_running_loop().create_future()
-        self._awaited.setdefault(alert.id, []).append(answered)
-        said = Answer(action="acknowledge", alert_id=alert.id, by=by.strip())
-        packet = Packet("person", ANSWER, self._now_s(), msgspec.json.encode(said))
-        self._intake.put(packet)
-        try:
-            changed = await asyncio.wait_for(answered, ANSWER_S)
-        except TimeoutError:
-            raise ControlError(
-                f"{alert.id} was not acknowledged within {ANSWER_S:.0f} s: it may just have "
-                f"ended; look with `homeward status`"
-            ) from None
-        finally:
-            self._forget(alert.id, answered)
-        try:
-            stored = await asyncio.wait_for(self._recorder.stored(), ANSWER_S)
-        except TimeoutError:
-            stored = False  # the disk hangs: said to the person, and shown in the status
-        return {"alert": changed, "stored": stored}
-
-    def _forget(self, alert_id: str, answered: asyncio.Future[Alert]) -> None:
-        waiting = self._awaited.get(alert_id, [])
-        if answered in waiting:
-            waiting.remove(answered)
-        if not waiting:
-            self._awaited.pop(alert_id, None)
-
-    def _standing(self, beginning: str) -> Alert:
-        standing = self._pipeline.live().alerts
-        exact = [alert for alert in standing if alert.id == beginning]
-        found = exact or [alert for alert in standing if alert.id.startswith(beginning)]
-        if len(found) == 1:
-            return found[0]
-        known = ", ".join(alert.id for alert in found or standing)
-        if found:
-            raise ControlError(f"{len(found)} alerts begin with {beginning!r}: {known}; say more")
-        raise ControlError(
-            f"no standing alert begins with {beginning!r}; "
-            + (f"standing now: {known}" if known else "none stands now")
-        )
 
     def _trace(self, request: Trace) -> dict[str, Any]:
         live = self._pipeline.live()

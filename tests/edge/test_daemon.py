@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.clock import BootClock
+from edge.clock import BootClock, WallEntry
 from edge.control import Alerts, Ping, Status
 from edge.control.client import ControlClient
 from edge.daemon import Daemon, Places
@@ -22,14 +22,16 @@ from edge.daemon import recorder as recorder_module
 from edge.daemon.intake import MAX_PACKETS, Intake, Link, LinkState
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
+from edge.daemon.resume import as_of, kept_in
 from edge.decoders import Decoder
 from edge.events import ASSIGN, EXPECT, LINK, Assignment, LinkTold, tell
+from edge.live import Signal
 from edge.packetlog import PacketLogWriter, read
-from edge.pipeline import START, Pipeline, PipelineSettings
+from edge.pipeline import START, Kept, Pipeline, PipelineSettings
 from edge.readers import Reader, ReadError, Rim
 from edge.records import Alert, Outcome, Packet, Samples, Security
 from edge.records import LinkState as LinkChangeState
-from edge.store import History, Run
+from edge.store import History, KeptAlerts, Run, Store
 from tests.edge.store.test_store import alert, summary
 
 CLOCK = BootClock()
@@ -395,3 +397,55 @@ def test_an_alarm_is_announced_by_all_although_one_fails(tmp_path: Path) -> None
 
     asyncio.run(live())
     assert [a.id for a in heard] == ["alert-1"]
+
+
+def test_the_signal_is_shown_at_every_tick_by_all_although_one_fails(tmp_path: Path) -> None:
+    seen: list[Signal] = []
+
+    def broken_lamp(_: Signal) -> None:
+        raise OSError("no such GPIO")
+
+    async def live() -> None:
+        monitor = daemon(tmp_path, lambda _: ())
+        monitor.show_with(broken_lamp, seen.append)
+        monitor._tick()
+        monitor._tick()
+        await monitor._recorder.close()
+
+    asyncio.run(live())
+    assert seen == [Signal(), Signal()]
+
+
+# --- what stood before ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("now", "same_boot", "away_s"),
+    [
+        (WallEntry("boot-1", 50.0, 1.0, synchronised=False), True, None),
+        (WallEntry("boot-2", 5.0, 1060.0, synchronised=True), False, 60.0),
+        (WallEntry("boot-2", 5.0, 1060.0, synchronised=False), False, None),
+        (WallEntry("boot-2", 5.0, 990.0, synchronised=True), False, None),
+    ],
+)
+def test_how_long_the_monitor_was_away_is_told_only_by_clocks_that_know(
+    now: WallEntry, same_boot: bool, away_s: float | None
+) -> None:
+    kept = KeptAlerts(b"x", WallEntry("boot-1", 40.0, 1000.0, synchronised=True))
+
+    assert as_of(kept, now) == Kept(b"x", 40.0, same_boot, away_s)
+
+
+def test_a_clock_that_was_not_set_when_the_state_was_kept_tells_nothing() -> None:
+    kept = KeptAlerts(b"x", WallEntry("boot-1", 40.0, 1000.0, synchronised=False))
+
+    assert as_of(kept, WallEntry("boot-2", 5.0, 1060.0, synchronised=True)).away_s is None
+
+
+def test_a_store_that_cannot_be_read_is_a_start_without_what_stood(tmp_path: Path) -> None:
+    path = tmp_path / "homeward.db"
+    assert kept_in(path, CLOCK.read()) is None
+    path.write_bytes(b"no database at all, but long enough to be looked at" * 100)
+    assert kept_in(path, CLOCK.read()) is None
+    Store.begin(path, RUN).close()
+    assert kept_in(path, CLOCK.read()) is None

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from edge.assemble import assemble
 from edge.packetlog import PacketLogWriter, read
-from edge.pipeline import PipelineSettings, RuleSettings
+from edge.pipeline import Kept, PipelineSettings, RuleSettings, Start
 from edge.readers import replay, simulated
 from edge.records import (
+    AlarmEvent,
     Alert,
     AlertState,
     Beat,
@@ -189,6 +190,94 @@ def test_a_log_that_begins_with_its_run_makes_the_alert_ids_again():
 
     assert ids
     assert not set(ids) & set(other)
+
+
+def said(at_s, **answer):
+    return Packet("person", "person:answer", at_s, json.dumps(answer).encode())
+
+
+def with_answers(packets, *answers):
+    return sorted([*packets, *answers], key=lambda p: p.arrived_s)
+
+
+PEOPLE = (
+    said(30.1, action="pause_audio", by="Ann", lasts_s=20.0),
+    said(45.0, action="hand_off", by="Ann", to="Bob"),
+    said(60.0, action="audio_off", by="Bob", priority="low"),
+    said(62.0, action="pause_alarms", by="Bob", lasts_s=30.0),
+    said(70.0, action="resume", by="Bob"),
+)
+
+
+def test_a_night_replays_with_its_pauses_watches_and_steps():
+    packets = with_answers(simulate("demo", duration_s=150.0), *PEOPLE)
+    records = live(packets, 150.0)
+    acts = [r.act.value for r in records if isinstance(r, AlarmEvent)]
+
+    assert [act for act in acts if act != "escalated"] == [
+        *("audio_paused", "handed_off", "rearmed", "audio_off", "alarms_paused"),
+        *("rearmed", "rearmed"),
+    ]
+    assert "escalated" in acts
+    assert digest(live(packets, 150.0, step_s=1.0)) == digest(records)
+    assert digest(pipeline().advance(packets, 150.0).records) == digest(records)
+
+
+def test_a_pause_changes_no_alert_only_what_is_heard():
+    packets = simulate("demo", duration_s=90.0)
+    pause = said(30.0, action="pause_alarms", by="Ann", priority="high")
+    quiet, loud = pipeline(), pipeline()
+    alerts = [
+        [r for r in one.advance(given, 90.0).records if isinstance(r, Alert)]
+        for one, given in ((quiet, with_answers(packets, pause)), (loud, packets))
+    ]
+
+    assert alerts[0] == alerts[1]
+    assert loud.signal(90.0).audible
+    assert not quiet.signal(90.0).audible
+    assert quiet.live().signal == quiet.signal(90.0)
+    assert quiet.live().mutes[0].until_s == 150.0
+    assert quiet.signal(150.0).audible
+
+
+def test_a_start_goes_on_with_what_stood_and_so_does_its_replay():
+    packets = simulate("demo", duration_s=150.0)
+    first = pipeline()
+    first.advance(with_answers(packets, said(55.0, action="pause_audio", by="Ann")), 60.0)
+    stood = first.live()
+    kept = Kept(first.alert_state(), 60.0, same_boot=True)
+    start = Packet("box", "box:start", 65.0, msgspec.json.encode(Start("run-2", alerts=kept)))
+    rest = [start, *[p for p in packets if p.arrived_s > 65.0]]
+
+    def again():
+        watched = assemble(PipelineSettings(), "x", scorer=Fixed(), start_s=65.0)
+        return watched, watched.advance(rest, 70.0).records
+
+    after, records = again()
+    assert stood.alerts
+    assert {a.id for a in stood.alerts} <= {a.id for a in after.live().alerts}
+    assert after.live().mutes == stood.mutes
+    assert digest(again()[1]) == digest(records)
+
+
+def test_a_state_that_cannot_be_read_is_noted_and_the_monitor_begins_without():
+    start = Start("run-2", alerts=Kept(b"rubbish", 0.0, same_boot=True))
+    watched = pipeline()
+    watched.advance([Packet("box", "box:start", 0.5, msgspec.json.encode(start))], 1.0)
+
+    assert "stored alert state cannot be read" in watched.live().notes[0]
+    alerts = [
+        r
+        for r in watched.advance(simulate("demo", duration_s=60.0), 60.0).records
+        if isinstance(r, Alert)
+    ]
+    assert alerts
+
+
+def test_a_start_of_before_is_still_read():
+    payload = b'{"run_id":"the-night","version":"0.1.0","model_id":"m"}'
+
+    assert msgspec.json.decode(payload, type=Start) == Start("the-night", "0.1.0", "m")
 
 
 def test_broken_packets_are_counted_and_the_monitor_goes_on():

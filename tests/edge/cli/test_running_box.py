@@ -115,6 +115,48 @@ def test_an_answer_that_was_said_to_be_stored_is_stored(watched: Watched) -> Non
     assert {s["sequence"] for s in states if s["id"] == alert_id} >= {1, 2}
 
 
+def test_pauses_and_watches_are_carried_out_shown_and_stored(watched: Watched) -> None:
+    box = watched.box
+    paused = box.call("pause", "--for", "100s", "--up-to", "high", "--by", "Ann", "--json")
+    assert paused.returncode == 0, paused.stderr
+    event = json.loads(paused.stdout.splitlines()[0])
+    assert (event["act"], event["by"], event["role"]) == ("audio_paused", "Ann", "carer")
+    assert box.call("handover", "Bob", "--for", "8h", "--by", "Ann").returncode == 0
+    shown = box.call("status").stdout
+    assert "! SOUND PAUSED up to high priority, everybody, for" in shown
+    assert "Bob has the watch over everybody for" in shown
+    lines = list(map(json.loads, box.call("status", "--json").stdout.splitlines()))
+    assert {"mute", "watch"} <= {line["record"] for line in lines}
+    assert lines[-1]["signal"]["audible"] is False
+    assert box.call("pause", "--resume").returncode == 0
+    with History.open(box.data_dir / DATABASE) as history:
+        acts = [stored.event.act for stored in history.alarm_events()]
+    wanted = ["audio_paused", "handed_off", "rearmed"]
+    assert [act for act in acts if act in wanted] == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("pause", "--for", "3m"), "at most 120 s"),
+        (("pause", "--resume"), "nothing is paused"),
+        (("pause", "--off", "--up-to", "high"), "high priority is never off"),
+        (("pause", "--alarms", "--as", "patient"), "is for carers"),
+        (("pause", "--patient", "nobody"), "nobody here is called 'nobody'"),
+        (("pause", "--off", "--alarms"), "give one of"),
+        (("ack", "x", "--seen", "--handled"), "give one of"),
+        (("handover", "Bob", "--for", "3d"), "at most 86400 s"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_with_a_reason(
+    watched: Watched, words: tuple[str, ...], why: str
+) -> None:
+    refused = watched.box.call(*words)
+    assert refused.returncode == 1
+    assert why in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_a_second_monitor_is_refused(watched: Watched) -> None:
     twice = watched.box.call("run", "--simulate", "quiet")
     assert twice.returncode == 1
@@ -173,10 +215,52 @@ def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box
             wait_for(lambda: len(history.runs()) == 2, START_S, "the second run in the store")
         stored = box.call("alerts")
         assert alert["id"] in stored.stdout
+        # What stood stands again, under its own id, and says that nothing was heard since.
+        assert alert["id"] in {one["id"] for one in standing(box)}
     finally:
         second.send_signal(signal.SIGTERM)
         second.communicate(timeout=STOP_S)
     assert second.returncode == 0
+
+
+def test_what_was_answered_and_paused_is_so_after_kill_minus_9(box: Box) -> None:
+    words = ("--simulate", str(box.folder / SCENARIO))
+    first = box.start(*words)
+    try:
+        alerts = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")
+        alert = next(a for a in alerts if a["rule"] == "very_low_spo2")
+        assert box.call("ack", alert["id"], "--as", "carer", "--handled").returncode == 0
+        assert box.call("pause", "--for", "110s", "--up-to", "high").returncode == 0
+        assert box.call("handover", "Bob").returncode == 0
+        before = status_of(box)["live"]
+    finally:
+        first.kill()
+        first.communicate()
+    second = box.start(*words)
+    try:
+        after = wait_for(lambda: standing(box) and status_of(box), START_S, "the next start")[
+            "live"
+        ]
+        (same,) = (one for one in after["alerts"] if one["id"] == alert["id"])
+        assert (same["state"], same["answered_by"]) == ("acknowledged", "carer")
+        assert (same["role"], same["meaning"]) == ("carer", "handled")
+        assert same["since_s"] == alert["since_s"]
+        assert after["mutes"] == before["mutes"]
+        assert after["watches"] == before["watches"]
+        assert after["signal"]["audible"] is False
+        wait_for(lambda: after_silence(box), START_S + ALARM_S, "the next finding")
+        # Its condition is still there, and answered: no second alert of it.
+        rules = [one["rule"] for one in standing(box)]
+        assert rules.count("very_low_spo2") == 1
+    finally:
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=STOP_S)
+
+
+def after_silence(box: Box) -> bool:
+    """Return whether the oximeter has sent since this start."""
+    patients = status_of(box)["live"]["patients"]
+    return any(patient["vitals"].get("spo2_pct") for patient in patients)
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,12 @@ def test_a_file_changes_what_it_names_and_nothing_else(write):
         ("[alerts]\nreraise_s = 5", 2, "from 15 to 120, not 5", "correct it"),
         ("[alerts]\nreraise_s = nan", 2, "not nan", "correct it"),
         ("[alerts]\nreraise_min = 2", 2, "no such setting", "seconds: write reraise_s"),
+        ("[alerts]\npause_s = 121", 2, "from 10 to 120, not 121", "correct it"),
+        ("[alerts]\nsignal_delay_s = 11", 2, "from 0 to 10, not 11", "correct it"),
+        (
+            "[escalation]\nhigh_second_carer_s = 4",
+            *(2, "is 4, before high_first_carer_s = 15", "give 15 or more"),
+        ),
         ("[alarms.low_sp02]", 1, "no such alarm rule", "write low_spo2"),
         ("[alarms]\nlow_spo2 = 85", 2, "must be a table, not 85", "[alarms]"),
         ("[alarms.low_spo2]\nlimit = 88", 2, "no such setting", "in percent: write limit_pct"),

@@ -1,0 +1,141 @@
+"""What people say through the socket: into the queue as packets, and back what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from edge.alerts import ACT_OF, Answer, AnswerError, adds
+from edge.control import Acknowledge, ControlError
+from edge.pipeline import ANSWER, Pipeline
+from edge.records import AlarmEvent, Alert, Packet, Record
+
+ANSWER_S = 4.0
+"""How long the monitor may take to act on what a person said, and again to store it."""
+
+Fits: TypeAlias = Callable[[Record], bool]
+
+
+class People:
+    """Hands on what people say, and tells them whether it counts and is stored.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Knows what stands.
+    put : Callable
+        Takes a packet.
+    stored : Callable
+        ``await stored()`` says whether all that was made by now is on the disk.
+    now_s : Callable
+        The boot clock.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        put: Callable[[Packet], None],
+        stored: Callable[[], Awaitable[bool]],
+        now_s: Callable[[], float],
+    ) -> None:
+        self._pipeline, self._put, self._stored, self._now_s = pipeline, put, stored, now_s
+        self._awaited: list[tuple[Fits, asyncio.Future[Record]]] = []
+
+    def note(self, record: Record) -> None:
+        """Take a new record; whoever waits for it is told."""
+        for fits, waiting in self._awaited:
+            if not waiting.done() and fits(record):
+                waiting.set_result(record)
+
+    async def acknowledge(self, request: Acknowledge) -> dict[str, Any]:
+        """Answer an alert.
+
+        Raises
+        ------
+        ControlError
+            No such alert stands, it has been answered, or the monitor did not act in time.
+        """
+        alert = self._standing(request.id)
+        by = request.by.strip()
+        if not by:
+            raise ControlError("who acknowledges? give a name, e.g. --by Ann")
+        answer = Answer("acknowledge", alert.id, by, request.role, request.meaning)
+        if alert.answered_by and not adds(alert, answer):
+            raise ControlError(f"{alert.id} is acknowledged already, by {alert.answered_by}")
+
+        def fits(record: Record) -> bool:
+            return (
+                isinstance(record, Alert)
+                and record.id == alert.id
+                and (record.answered_by, record.meaning) == (by, answer.meaning)
+            )
+
+        late = f"{alert.id} was not acknowledged within {ANSWER_S:.0f} s: it may just have ended"
+        changed, stored = await self._say(answer, fits, late)
+        return {"alert": changed, "stored": stored}
+
+    async def tell(self, answer: Answer) -> dict[str, Any]:
+        """Pause, turn off, resume or hand over.
+
+        Raises
+        ------
+        ControlError
+            It cannot be followed, or the monitor did not act in time.
+        """
+        if answer.action == "acknowledge":
+            raise ControlError("acknowledge an alert with the request of that name")
+        known = [patient.patient for patient in self._pipeline.live().patients]
+        if answer.patient and answer.patient not in known:
+            raise ControlError(
+                f"nobody here is called {answer.patient!r}: " + (", ".join(known) or "no patient")
+            )
+        try:
+            self._pipeline.check(answer)
+        except AnswerError as error:
+            raise ControlError(str(error)) from error
+        act, said_s = ACT_OF[answer.action], self._now_s()
+
+        def fits(record: Record) -> bool:
+            return (
+                isinstance(record, AlarmEvent)
+                and (record.act, record.by) == (act, answer.by)
+                and record.at_s >= said_s
+            )
+
+        late = f"the monitor did not act on {answer.action} within {ANSWER_S:.0f} s"
+        event, stored = await self._say(answer, fits, late)
+        return {"event": event, "stored": stored}
+
+    async def _say(self, answer: Answer, fits: Fits, late: str) -> tuple[Record, bool]:
+        answered: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        waiting = (fits, answered)
+        self._awaited.append(waiting)
+        self._put(Packet("person", ANSWER, self._now_s(), msgspec.json.encode(answer)))
+        try:
+            changed = await asyncio.wait_for(answered, ANSWER_S)
+        except TimeoutError:
+            raise ControlError(f"{late}; look with `homeward status`") from None
+        finally:
+            self._awaited.remove(waiting)
+        try:
+            stored = await asyncio.wait_for(self._stored(), ANSWER_S)
+        except TimeoutError:
+            stored = False  # the disk hangs: said to the person, and shown in the status
+        return changed, stored
+
+    def _standing(self, beginning: str) -> Alert:
+        standing = self._pipeline.live().alerts
+        exact = [alert for alert in standing if alert.id == beginning]
+        found = exact or [alert for alert in standing if alert.id.startswith(beginning)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(alert.id for alert in found or standing)
+        if found:
+            raise ControlError(f"{len(found)} alerts begin with {beginning!r}: {known}; say more")
+        raise ControlError(
+            f"no standing alert begins with {beginning!r}; "
+            + (f"standing now: {known}" if known else "none stands now")
+        )
