@@ -23,7 +23,8 @@ The life of one packet, a sentence a stage:
 10. Each alarm rule (`edge.alarms`) answers present, absent or "cannot tell", with the sentence a
     carer reads: a `Finding`.
 11. The alert engine (`edge.alerts`) makes findings into an `Alert` that is raised, latched,
-    acknowledged, raised again and ended; "cannot tell" never ends one.
+    acknowledged, carried further, raised again and ended; "cannot tell" never ends one. What
+    should be heard and seen now, the `Signal`, is derived from what stands and what is paused.
 12. Once a minute `edge.summaries` says what the time looked like: a `Summary`.
 13. The daemon announces the alert first, with no need of disk or network (in this version in its
     log and on `homeward status`; sound and light are to come), then commits the records in one

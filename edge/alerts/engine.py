@@ -229,7 +229,10 @@ class AlertEngine:
             by_s = now_s - (away_s if known and away_s else 0.0) - restart.kept_s
         for episode in self._standing.values():
             move(episode, by_s, now_s)
-        self._now_s = now_s
+        if not restart.same_boot:
+            # A process that keeps dying still carries its alerts on, step by step; after a box
+            # was off for a night nobody is called for what stood the evening before.
+            self._now_s = now_s
         return self._silence.move(by_s, now_s, known=known)
 
     def _raise(self, finding: Finding, now_s: float) -> Alert:

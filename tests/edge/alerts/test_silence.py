@@ -229,16 +229,29 @@ def test_what_was_answered_is_answered_after_a_power_cut():
     assert after.standing()[0].answered_by == "Ann"
 
 
-def test_steps_go_on_after_a_restart_where_they_were():
+def test_steps_go_on_after_a_power_cut_where_they_were():
     on = engine()
     find(on, VERY_LOW)
     on.elapse(0.0)
     on.elapse(60.0)
     after = engine()
-    after.restore(on.state(), Restart(500.0, 60.0, same_boot=True))
+    after.restore(on.state(), Restart(500.0, 60.0, same_boot=False, away_s=28_800.0))
 
-    assert after.elapse(501.0) == []  # the time away does not count: nobody could be told
+    assert after.elapse(501.0) == []  # the night without power does not count
     assert [e.step for e in after.elapse(530.0)] == [Step.SECOND_CARER]
+
+
+def test_a_monitor_that_dies_every_ten_seconds_still_carries_its_alerts_on():
+    on, steps = engine(), []
+    find(on, VERY_LOW)
+    for start_s in range(0, 100, 10):
+        for second in range(5):
+            steps += [(e.at_s, e.step) for e in on.elapse(float(start_s + second))]
+        state = on.state()
+        on = engine()
+        on.restore(state, Restart(start_s + 10.0, start_s + 5.0, same_boot=True))
+
+    assert steps == [(20.0, Step.FIRST_CARER), (90.0, Step.SECOND_CARER)]
 
 
 @pytest.mark.parametrize("muted", [False, True])
