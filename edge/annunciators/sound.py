@@ -1,0 +1,294 @@
+"""The loudspeaker: alarm sounds through ALSA, and silence in between that proves it is there.
+
+    sound        settings; the thread that feeds the player
+    _melody      the shape of the sounds
+    _levels      how loud, by day and by night
+    _sequencer   which burst when, and what cuts it off
+    _aplay       the player, a child process
+    _pace        whether the card takes sound at its rate
+
+`Loudspeaker.show` leaves the newest signal in a slot and rings; everything else happens in a thread
+of its own, which waits for the player and for nothing else: no disk, no network, no lock. What it
+holds is bounded: one signal, one block, a pipe of 4 KiB and the buffer of ALSA.
+
+A card that stalls, is pulled out or only pretends, a player that dies or is missing, and a thread
+that hangs are said by `Loudspeaker.state` within `edge.annunciators.UNHEARD_S`; the player is
+started again after `RETRY_FIRST_S`, then twice as long each time up to `RETRY_MOST_S`, for ever.
+It can not be known from here whether the loudspeaker is plugged in, or turned down at its knob.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import weakref
+from typing import Annotated, Final
+
+import msgspec
+import structlog
+from msgspec import Meta
+
+from edge.annunciators import Annunciator, Proof, Rim, Signal, State
+from edge.annunciators._aplay import PERIOD_MS, Player, PlayerError
+from edge.annunciators._levels import Levels, level_now
+from edge.annunciators._melody import FS_HZ, test_tone
+from edge.annunciators._pace import Pace
+from edge.annunciators._sequencer import Cue, Sequencer, cue_of
+
+BLOCK: Final = FS_HZ * PERIOD_MS // 1000
+"""Samples handed over at a time."""
+WAIT_S: Final = 0.25
+"""Longest wait of the thread: how often it looks at the pace when nothing moves."""
+HUNG_S: Final = 5.0
+"""A thread that was not round its loop for so long hangs."""
+RETRY_FIRST_S: Final = 0.5
+RETRY_MOST_S: Final = 8.0
+PROVE_S: Final = 5.0
+"""What a self-test waits for its tone, beyond its length."""
+LEAVE_S: Final = 2.0
+
+_STARTING: Final = "starting: the sound card has not yet taken sound for a few seconds"
+_log = structlog.get_logger("sound")
+
+
+class Settings(Levels, frozen=True, forbid_unknown_fields=True):
+    """``[annunciators.sound]``: the loudspeaker."""
+
+    device: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The sound card, as ALSA names it (`aplay -L` lists them), e.g. "
+            "plughw:CARD=Headphones.",
+        ),
+    ] = "default"
+    buffer_ms: Annotated[
+        int,
+        Meta(
+            ge=60,
+            le=200,
+            description="What ALSA holds, in milliseconds: shorter is prompter, longer bears a "
+            "busier box.",
+        ),
+    ] = 100
+
+
+class _Asked:
+    """A self-test that waits for its tone."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.finding = ""
+        self.left = -1
+        """Samples of the tone that were not yet taken; -1 before it began."""
+
+
+class Loudspeaker:
+    """Plays what is shown, for ever, until it is closed.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where and how loud.
+    rim : Rim
+        The clocks.
+    program : str
+        The player; another path in tests.
+
+    Attributes
+    ----------
+    player_pid : int | None
+        The player that runs now, for those who look at the process.
+    """
+
+    def __init__(self, settings: Settings, rim: Rim, program: str = "aplay") -> None:
+        self._settings, self._now_s, self._program = settings, rim.now_s, program
+        self._level = level_now(settings, rim.minute_of_day)
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        # Not in `close`: another thread may just then be about to ring.
+        weakref.finalize(self, os.close, self._wake)
+        self._slot: tuple[int, Cue | None] = (0, None)
+        self._asked: _Asked | None = None
+        self._closing = False
+        self._turned_s = self._now_s()
+        self._retry_s = RETRY_FIRST_S
+        self.player_pid: int | None = None
+        self._state = State(
+            works=False, reason=_STARTING, since_s=self._turned_s, n_given=0, given_s=float("nan")
+        )
+        self._rate = float("nan")
+        self._thread = threading.Thread(target=self._serve, name="sound", daemon=True)
+        self._thread.start()
+
+    def show(self, signal: Signal) -> None:
+        """Take what should be heard from now on; never waits, never raises."""
+        n, cue = self._slot
+        wanted = cue_of(signal)
+        if wanted != cue:
+            self._slot = (n + 1, wanted)
+            self._ring()
+
+    def state(self) -> State:
+        """Return whether it can be heard; never waits."""
+        state, hung_s = self._state, self._now_s() - self._turned_s
+        if self._closing:
+            return msgspec.structs.replace(state, works=False, reason="the loudspeaker is closed")
+        if hung_s < HUNG_S:
+            return state
+        return msgspec.structs.replace(
+            state,
+            works=False,
+            reason=f"the sound thread has hung for {hung_s:.0f} s, so no alarm is heard; "
+            f"see what it waits for (`dmesg`), then start the monitor again",
+            since_s=self._turned_s if state.works else state.since_s,
+        )
+
+    def prove(self) -> Proof:
+        """Play the tone of the self-test, unless an alarm sounds; takes some seconds."""
+        state = self.state()
+        if not state.works:
+            return Proof(passed=False, finding=state.reason)
+        asked = _Asked()
+        self._asked = asked
+        self._ring()
+        tone_s = len(test_tone()) / FS_HZ
+        if not asked.done.wait(tone_s + PROVE_S):
+            return Proof(
+                passed=False,
+                finding=f"a tone of {tone_s:.1f} s was not taken by ALSA device "
+                f"{self._settings.device!r} in {tone_s + PROVE_S:.0f} s; {self.state().reason}",
+            )
+        return Proof(
+            passed=True,
+            finding=f"{asked.finding}; the sound card takes {100 * self._rate:.1f} % of its rate. "
+            f"Whether the loudspeaker is plugged in and turned up only an ear can tell",
+        )
+
+    def close(self) -> None:
+        """Be silent and end the player; may be called twice."""
+        if self._closing:
+            return
+        self._closing = True
+        self._ring()
+        self._thread.join(LEAVE_S)
+
+    def _ring(self) -> None:
+        os.eventfd_write(self._wake, 1)
+
+    def _serve(self) -> None:
+        while not self._closing:
+            try:
+                self._play()
+            except PlayerError as error:
+                self._tell(works=False, reason=str(error))
+            except Exception as error:  # noqa: BLE001  # told, and tried again
+                _log.exception("the sound thread failed")
+                self._tell(works=False, reason=f"the player failed: {error!r}; it is tried again")
+            self._wait(self._retry_s)
+            self._retry_s = min(2 * self._retry_s, RETRY_MOST_S)
+
+    def _play(self) -> None:
+        """Feed one player until it fails or we are closed.
+
+        Raises
+        ------
+        PlayerError
+            It does not play.
+        """
+        player = Player(self._settings.device, self._settings.buffer_ms, self._program)
+        try:
+            self.player_pid = player.pid
+            self._feed(player, Sequencer(self._level), Pace(FS_HZ, self._now_s()))
+        finally:
+            self.player_pid = None
+            player.close()
+
+    def _feed(self, player: Player, sequencer: Sequencer, pace: Pace) -> None:
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        held: bytes = b""
+        while not self._closing:
+            now_s = self._turned_s = self._now_s()
+            if complaint := pace.complaint(now_s):
+                raise PlayerError(
+                    f"the sound card (ALSA device {player.device!r}) {complaint}: see that it is "
+                    f"there (`aplay -l`) and that `speaker-test` is heard"
+                )
+            self._judge(pace)
+            n_shown, cue = self._slot
+            sequencer.want(cue)
+            self._begin_test(sequencer)
+            held = held or sequencer.take(BLOCK).tobytes()
+            rest_s = pace.wait_s(now_s, BLOCK)
+            if rest_s == 0.0 and player.write(memoryview(held)):
+                held = b""
+                pace.took(now_s, BLOCK)
+                self._count(sequencer, n_shown, now_s)
+                continue
+            if rest_s == 0.0:
+                poll.register(player, select.POLLOUT)
+            poll.poll(1000 * min(rest_s or WAIT_S, WAIT_S))
+            if rest_s == 0.0:
+                poll.unregister(player)
+            self._drain_bell()
+
+    def _judge(self, pace: Pace) -> None:
+        if pace.proven and not self._state.works:
+            self._retry_s = RETRY_FIRST_S
+            self._tell(works=True, reason="")
+        self._rate = pace.rate
+
+    def _begin_test(self, sequencer: Sequencer) -> None:
+        asked = self._asked
+        if asked is None or asked.left >= 0:
+            return
+        asked.left = sequencer.play_once(test_tone())
+        tone_s = asked.left / FS_HZ
+        asked.finding = (
+            f"a tone of {tone_s:.1f} s was played" if asked.left else "an alarm sounds just now"
+        )
+
+    def _count(self, sequencer: Sequencer, n_shown: int, now_s: float) -> None:
+        """Note what the block that was just taken has done."""
+        if sequencer.n_given == sequencer.n_wanted and n_shown > self._state.n_given:
+            self._state = msgspec.structs.replace(self._state, n_given=n_shown, given_s=now_s)
+        if (asked := self._asked) is not None and asked.left >= 0:
+            asked.left -= BLOCK
+            if asked.left <= 0:
+                self._asked = None
+                asked.done.set()
+
+    def _wait(self, span_s: float) -> None:
+        """Wait before the next try; what is shown meanwhile is played when it works again."""
+        until_s = self._now_s() + span_s
+        while not self._closing and (left_s := until_s - self._now_s()) > 0:
+            self._turned_s = self._now_s()
+            select.select([self._wake], [], [], min(left_s, WAIT_S))
+            self._drain_bell()
+
+    def _drain_bell(self) -> None:
+        try:
+            os.eventfd_read(self._wake)
+        except BlockingIOError:
+            return
+
+    def _tell(self, *, works: bool, reason: str) -> None:
+        if (works, reason) == (self._state.works, self._state.reason):
+            return
+        since_s = self._now_s() if works != self._state.works else self._state.since_s
+        self._state = msgspec.structs.replace(
+            self._state, works=works, reason=reason, since_s=since_s
+        )
+        if works:
+            _log.info("sound works", device=self._settings.device)
+        else:
+            _log.warning("no sound", device=self._settings.device, reason=reason)
+
+
+def open_loudspeaker(settings: Settings, rim: Rim) -> Loudspeaker:
+    """Open it; returns at once."""
+    return Loudspeaker(settings, rim)
+
+
+ANNUNCIATOR = Annunciator(name="sound", settings=Settings, open=open_loudspeaker)
