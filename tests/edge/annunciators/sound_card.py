@@ -35,6 +35,8 @@ class SoundCard:
         self.rate = rate
         self.stalled = threading.Event()
         self.parts: list[tuple[float, bytes]] = []
+        self.n_gaps, self.longest_gap_s = 0, 0.0
+        """Times at which a card would have had nothing to play, while a player had it open."""
         self._stop = threading.Event()
         self.plug_in()
 
@@ -69,6 +71,7 @@ class SoundCard:
 
     def _take(self) -> None:
         due_s = time.monotonic()
+        dry_s: float | None = None
         while not self._stop.is_set():
             if self.stalled.is_set():
                 time.sleep(0.02)
@@ -80,8 +83,14 @@ class SoundCard:
                 part = b""
             now_s = time.monotonic()
             if part:
+                if dry_s is not None:
+                    self.n_gaps += 1
+                    self.longest_gap_s = max(self.longest_gap_s, now_s - dry_s)
+                dry_s = None
                 self.parts.append((now_s, part))
                 due_s = max(due_s, now_s - 0.1) + len(part) / (BYTES * FS_HZ * self.rate)
             else:
+                # No more than the crystal's time has gone since the last part: late, not dry.
+                dry_s = dry_s or now_s if self.parts else None
                 due_s = now_s + 0.005
             time.sleep(max(0.0, due_s - now_s))

@@ -4,6 +4,8 @@ import math
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -296,3 +298,40 @@ def test_closed_it_is_silent_says_so_and_leaves_nothing_behind(bench):
     assert threading.active_count() == n_threads - 1
     assert bench.speaker.state().reason == "the loudspeaker is closed"
     bench.speaker.show(alarm(Priority.HIGH))  # too late, and harmless
+
+
+ORPHAN = """
+import time
+from edge.annunciators import Rim
+from edge.annunciators.sound import Loudspeaker, Settings
+
+speaker = Loudspeaker(Settings(), Rim(now_s=time.monotonic))
+while speaker.player_pid is None:
+    time.sleep(0.01)
+print(speaker.player_pid, flush=True)
+time.sleep(60)
+"""
+
+
+@needs_aplay
+def test_a_monitor_that_is_killed_leaves_no_player_behind(tmp_path, monkeypatch):
+    card = SoundCard(tmp_path)
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(card.config))
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE) as monitor:
+        assert monitor.stdout is not None
+        pid = int(monitor.stdout.readline())
+        assert Path(f"/proc/{pid}").exists()
+        monitor.kill()
+    try:
+        # It would keep the card from the monitor's next start.
+        wait_until(lambda: not is_running(pid), 3.0)
+    finally:
+        card.unplug()
+
+
+def is_running(pid):
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"  # whoever adopts it may not collect it
