@@ -5,6 +5,7 @@
     _levels      how loud, by day and by night
     _sequencer   which burst when, and what cuts it off
     _aplay       the player, a child process
+    _standing    what the thread says of itself
     _pace        whether the card takes sound at its rate
 
 `Loudspeaker.show` leaves the newest signal in a slot and rings; everything else happens in a thread
@@ -25,7 +26,6 @@ import threading
 import weakref
 from typing import Annotated, Final
 
-import msgspec
 import structlog
 from msgspec import Meta
 
@@ -35,13 +35,12 @@ from edge.annunciators._levels import Levels, level_now
 from edge.annunciators._melody import FS_HZ, test_tone
 from edge.annunciators._pace import Pace
 from edge.annunciators._sequencer import Cue, Sequencer, cue_of
+from edge.annunciators._standing import Standing
 
 BLOCK: Final = FS_HZ * PERIOD_MS // 1000
 """Samples handed over at a time."""
 WAIT_S: Final = 0.25
 """Longest wait of the thread: how often it looks at the pace when nothing moves."""
-HUNG_S: Final = 5.0
-"""A thread that was not round its loop for so long hangs."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MOST_S: Final = 8.0
 PROVE_S: Final = 5.0
@@ -111,12 +110,9 @@ class Loudspeaker:
         self._slot: tuple[int, Cue | None] = (0, None)
         self._asked: _Asked | None = None
         self._closing = False
-        self._turned_s = self._now_s()
         self._retry_s = RETRY_FIRST_S
         self.player_pid: int | None = None
-        self._state = State(
-            works=False, reason=_STARTING, since_s=self._turned_s, n_given=0, given_s=float("nan")
-        )
+        self._standing = Standing("sound", _STARTING, rim.now_s)
         self._rate = float("nan")
         self._thread = threading.Thread(target=self._serve, name="sound", daemon=True)
         self._thread.start()
@@ -131,18 +127,7 @@ class Loudspeaker:
 
     def state(self) -> State:
         """Return whether it can be heard; never waits."""
-        state, hung_s = self._state, self._now_s() - self._turned_s
-        if self._closing:
-            return msgspec.structs.replace(state, works=False, reason="the loudspeaker is closed")
-        if hung_s < HUNG_S:
-            return state
-        return msgspec.structs.replace(
-            state,
-            works=False,
-            reason=f"the sound thread has hung for {hung_s:.0f} s, so no alarm is heard; "
-            f"see what it waits for (`dmesg`), then start the monitor again",
-            since_s=self._turned_s if state.works else state.since_s,
-        )
+        return self._standing.state()
 
     def prove(self) -> Proof:
         """Play the tone of the self-test, unless an alarm sounds; takes some seconds."""
@@ -169,7 +154,7 @@ class Loudspeaker:
         """Be silent and end the player; may be called twice."""
         if self._closing:
             return
-        self._closing = True
+        self._closing = self._standing.closed = True
         self._ring()
         self._thread.join(LEAVE_S)
 
@@ -181,10 +166,12 @@ class Loudspeaker:
             try:
                 self._play()
             except PlayerError as error:
-                self._tell(works=False, reason=str(error))
+                self._standing.tell(works=False, reason=str(error))
             except Exception as error:  # noqa: BLE001  # told, and tried again
                 _log.exception("the sound thread failed")
-                self._tell(works=False, reason=f"the player failed: {error!r}; it is tried again")
+                self._standing.tell(
+                    works=False, reason=f"the player failed: {error!r}; it is tried again"
+                )
             self._wait(self._retry_s)
             self._retry_s = min(2 * self._retry_s, RETRY_MOST_S)
 
@@ -209,7 +196,7 @@ class Loudspeaker:
         poll.register(self._wake, select.POLLIN)
         held: bytes = b""
         while not self._closing:
-            now_s = self._turned_s = self._now_s()
+            now_s = self._standing.turn()
             if complaint := pace.complaint(now_s):
                 raise PlayerError(
                     f"the sound card (ALSA device {player.device!r}) {complaint}: see that it is "
@@ -234,9 +221,9 @@ class Loudspeaker:
             self._drain_bell()
 
     def _judge(self, pace: Pace) -> None:
-        if pace.proven and not self._state.works:
+        if pace.proven and not self._standing.works:
             self._retry_s = RETRY_FIRST_S
-            self._tell(works=True, reason="")
+            self._standing.tell(works=True, reason="")
         self._rate = pace.rate
 
     def _begin_test(self, sequencer: Sequencer) -> None:
@@ -251,8 +238,8 @@ class Loudspeaker:
 
     def _count(self, sequencer: Sequencer, n_shown: int, now_s: float) -> None:
         """Note what the block that was just taken has done."""
-        if sequencer.n_given == sequencer.n_wanted and n_shown > self._state.n_given:
-            self._state = msgspec.structs.replace(self._state, n_given=n_shown, given_s=now_s)
+        if sequencer.n_given == sequencer.n_wanted:
+            self._standing.give(n_shown, now_s)
         if (asked := self._asked) is not None and asked.left >= 0:
             asked.left -= BLOCK
             if asked.left <= 0:
@@ -263,7 +250,7 @@ class Loudspeaker:
         """Wait before the next try; what is shown meanwhile is played when it works again."""
         until_s = self._now_s() + span_s
         while not self._closing and (left_s := until_s - self._now_s()) > 0:
-            self._turned_s = self._now_s()
+            self._standing.turn()
             select.select([self._wake], [], [], min(left_s, WAIT_S))
             self._drain_bell()
 
@@ -272,18 +259,6 @@ class Loudspeaker:
             os.eventfd_read(self._wake)
         except BlockingIOError:
             return
-
-    def _tell(self, *, works: bool, reason: str) -> None:
-        if (works, reason) == (self._state.works, self._state.reason):
-            return
-        since_s = self._now_s() if works != self._state.works else self._state.since_s
-        self._state = msgspec.structs.replace(
-            self._state, works=works, reason=reason, since_s=since_s
-        )
-        if works:
-            _log.info("sound works", device=self._settings.device)
-        else:
-            _log.warning("no sound", device=self._settings.device, reason=reason)
 
 
 def open_loudspeaker(settings: Settings, rim: Rim) -> Loudspeaker:

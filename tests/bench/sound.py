@@ -3,10 +3,10 @@
     python -m tests.bench.sound [--shows 60] [--busy] [--write DIR]
 
 The pulses are measured from rendered samples by the analyser of the tests. The delays are through
-real aplay onto the card without hardware of the tests: from `show` until aplay's pipe took the block
-with the first sample, and until that sample came out of ALSA at the rate of a card, behind a buffer
-of 0.1 s. `--busy` keeps Python's lock from the sound thread as a pipeline in one long call does.
-`--write` writes every sound to a WAV file, for listening.
+real aplay onto the card without hardware of the tests: from `show` until aplay's pipe took the
+block with the first sample, and until that sample came out of ALSA at the rate of a card, behind a
+buffer of 0.1 s. `--busy` keeps Python's lock from the sound thread as a pipeline in one long call
+does. `--write` writes every sound to a WAV file, for listening.
 """
 
 from __future__ import annotations

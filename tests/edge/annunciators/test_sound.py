@@ -296,7 +296,7 @@ def test_closed_it_is_silent_says_so_and_leaves_nothing_behind(bench):
     bench.speaker.close()
     assert not Path(f"/proc/{pid}").exists()
     assert threading.active_count() == n_threads - 1
-    assert bench.speaker.state().reason == "the loudspeaker is closed"
+    assert bench.speaker.state().reason == "the sound is closed"
     bench.speaker.show(alarm(Priority.HIGH))  # too late, and harmless
 
 
