@@ -15,7 +15,9 @@ holds is bounded: one signal, one block, a pipe of 4 KiB and the buffer of ALSA.
 A card that stalls, is pulled out or only pretends, a player that dies or is missing, and a thread
 that hangs are said by `Loudspeaker.state` within `edge.annunciators.UNHEARD_S`; the player is
 started again after `RETRY_FIRST_S`, then twice as long each time up to `RETRY_MOST_S`, for ever.
-It can not be known from here whether the loudspeaker is plugged in, or turned down at its knob.
+It can not be known from here whether a loudspeaker is plugged in, is turned down at its knob or in
+the card's mixer (`alsamixer`), or whether the card is an HDMI output that leads to a screen which
+is off: that is what the tone of the self-test and an ear are for.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from edge.annunciators.gpio import Lamps, Settings, ZeroPins
 from edge.records import Priority
 
 ALL = Settings(red_pin=17, yellow_pin=27, buzzer_pin=22, button_pin=23)
-LATE_S = 0.05
+LATE_S = 0.1
 
 
 class Board:

@@ -9,6 +9,7 @@ from edge.annunciators import _melody as melody
 from edge.records import Priority
 from tests.edge.annunciators.sound_analysis import (
     FS_HZ,
+    NOTES_HZ,
     bursts_of,
     faults_of,
     pulse_faults,
@@ -52,7 +53,7 @@ def test_every_burst_plays_its_melody_in_tune(priority, category):
     burst = measured(priority, category)
     assert [pulse.note for pulse in burst] == tune_of(priority, category)
     heard = np.array([pulse.fundamental_hz for pulse in burst])
-    meant = np.array([melody.NOTES_HZ[pulse.note] for pulse in burst])
+    meant = np.array([NOTES_HZ[pulse.note] for pulse in burst])
     # 10 cents are a tenth of a semitone; few hear less.
     assert np.abs(1200 * np.log2(heard / meant)).max() < 10
 

@@ -25,7 +25,7 @@ needs_aplay = pytest.mark.skipif(
 )
 
 FULL = Settings(volume_dbfs=0.0, night_high_dbfs=0.0)
-SHOW_MOST_S = 0.005
+SHOW_MOST_S = 0.05
 HEARD_MOST_S = 0.5
 PROVEN_S = 9.0
 
@@ -281,7 +281,7 @@ def test_a_thread_that_hangs_is_told_by_the_state_itself(tmp_path, monkeypatch):
         for _ in range(1000):
             speaker.show(alarm(Priority.HIGH))
             speaker.show(Quiet())
-        assert time.monotonic() - begin_s < 1000 * SHOW_MOST_S
+        assert time.monotonic() - begin_s < 2.0
     finally:
         go_on.set()
         speaker.close()
