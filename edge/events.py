@@ -2,12 +2,18 @@
 
 They go through the pipeline like any packet and lie in the log with them, so that a night replays
 with its answers. ``box:start`` and ``person:answer`` belong to the pipeline and to `edge.alerts`.
+
+What no sensor can see (is oxygen given? is the patient confused?) or what a person measured by
+hand comes as ``person:entry`` and expires. What is known of the patient comes as ``box:facts`` at
+every start and whenever it changes, with who decided it: so it lies in the log.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -19,6 +25,12 @@ ASSIGN: Final = "box:assign"
 EXPECT: Final = "box:expect"
 LINK: Final = "box:link"
 DEVICE_CLOCK: Final = "box:device_clock"
+PERSON: Final = "person"
+"""Source of what people do."""
+ENTRY: Final = "person:entry"
+FACTS: Final = "box:facts"
+HELD: Final = "held_"
+"""A window's signals that begin so were said or measured once and stand until they expire."""
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -90,6 +102,149 @@ class DeviceClock(msgspec.Struct, frozen=True):
     boot_s: float
     uncertainty_s: float
     basis: ClockBasis = ClockBasis.READ
+
+
+class Enterable(msgspec.Struct, frozen=True):
+    """What a person may enter.
+
+    Attributes
+    ----------
+    signal : str
+        Its name among a window's signals, without `HELD`.
+    low, high : float
+        A number outside cannot be true and is refused.
+    valid_for_s : float
+        How long it stands where nobody says otherwise.
+    choices : tuple[str, ...]
+        Where it is no number: what it can be; each stands for its place here.
+    """
+
+    signal: str
+    low: float
+    high: float
+    valid_for_s: float
+    choices: tuple[str, ...] = ()
+
+
+HOURLY_S: Final = 3600.0
+"""A measured value stands this long: a score of 5 or 6 asks for hourly measurements."""
+FOUR_HOURLY_S: Final = 4 * 3600.0
+"""A judgement stands this long: the shortest interval at which a low score is taken again."""
+LONGEST_S: Final = 24 * 3600.0
+ENTERABLE: Final[Mapping[str, Enterable]] = {
+    "oxygen": Enterable("oxygen_flag", 0.0, 1.0, FOUR_HOURLY_S, ("air", "oxygen")),
+    "consciousness": Enterable("acvpu_au", 0.0, 4.0, FOUR_HOURLY_S, ("A", "C", "V", "P", "U")),
+    "resp_brpm": Enterable("resp_brpm", 0.0, 100.0, HOURLY_S),
+    "spo2_pct": Enterable("spo2_pct", 30.0, 100.0, HOURLY_S),
+    "pulse_bpm": Enterable("pulse_bpm", 0.0, 300.0, HOURLY_S),
+    "nibp_sys_mmhg": Enterable("nibp_sys_mmhg", 30.0, 300.0, HOURLY_S),
+    "temp_degc": Enterable("temp_degc", 25.0, 45.0, HOURLY_S),
+}
+"""By the name a person gives it. Intervals: clinical.md 6.1."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Payload of ``person:entry``: what a person saw or measured; a newer one takes its place.
+
+    Attributes
+    ----------
+    what : str
+        One of `ENTERABLE`.
+    value : float | str
+        The number, or one of the choices.
+    by, role : str
+        Who entered it, and as what: ``nurse``, ``carer``, ``patient``.
+    valid_for_s : float
+        It counts for so long after it was entered, and then is not known any more.
+    age_s : float
+        It was measured so long before it was entered.
+
+    Raises
+    ------
+    ValueError
+        Nobody can enter this, or it cannot be true, or it stands too long.
+    """
+
+    patient: Name
+    what: str
+    value: float | str
+    by: Name
+    role: Name
+    valid_for_s: float
+    age_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        known = ENTERABLE.get(self.what)
+        if known is None:
+            names = ", ".join(ENTERABLE)
+            raise ValueError(f"{self.what!r} cannot be entered; what can: {names}")
+        if known.choices:
+            if self.value not in known.choices:
+                choices = ", ".join(known.choices)
+                raise ValueError(f"{self.what} is {self.value!r}; write one of {choices}")
+        elif isinstance(self.value, str) or not known.low <= self.value <= known.high:
+            raise ValueError(
+                f"{self.what} is {self.value!r}; write a number from {known.low:g} to "
+                f"{known.high:g}"
+            )
+        if not 0.0 < self.valid_for_s <= LONGEST_S:
+            raise ValueError(f"an entry stands for at most 24 h, not {self.valid_for_s!r} s")
+        if not 0.0 <= self.age_s <= LONGEST_S:
+            raise ValueError(f"an entry is at most 24 h old, not {self.age_s!r} s")
+
+    @property
+    def signal(self) -> str:
+        """Its name among a window's signals."""
+        return HELD + ENTERABLE[self.what].signal
+
+    @property
+    def number(self) -> float:
+        """The value as a number."""
+        if isinstance(self.value, str):
+            return float(ENTERABLE[self.what].choices.index(self.value))
+        return float(self.value)
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """Payload of ``box:facts``: what is known of a patient that no sensor tells.
+
+    Attributes
+    ----------
+    at_least_years : int | None
+        The patient is at least so old; None: the year of birth is not set.
+    pregnant : bool
+        What was set.
+    spo2_scale : int
+        1, or 2 where a clinician has decided so.
+    decided_by, decided_on, why : str
+        Who decided on scale 2, on which day and for what reason.
+    """
+
+    patient: str
+    at_least_years: int | None = None
+    pregnant: bool = False
+    spo2_scale: int = 1
+    decided_by: str = ""
+    decided_on: str = ""
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.spo2_scale not in (1, 2):
+            raise ValueError(f"SpO2 scale {self.spo2_scale!r}; there are 1 and 2")
+        if self.spo2_scale == 2 and not (self.decided_by and self.decided_on and self.why):
+            raise ValueError("SpO2 scale 2 without who decided it, when and why")
+
+    @property
+    def signals(self) -> dict[str, float]:
+        """The facts as a window carries them, by name."""
+        years = math.nan if self.at_least_years is None else float(self.at_least_years)
+        return {
+            f"{HELD}years_au": years,
+            f"{HELD}pregnant_flag": float(self.pregnant),
+            f"{HELD}spo2_scale_au": float(self.spo2_scale),
+        }
 
 
 def tell(stream: str, payload: msgspec.Struct, at_s: float) -> Packet:
