@@ -13,7 +13,9 @@ import numpy as np
 
 from edge.dsp.beat_clock import BeatClock
 from edge.dsp.beats import FS_HZ
+from edge.dsp.breaths import Breaths
 from edge.dsp.ecg import EcgLead
+from edge.dsp.held import HeldValues
 from edge.dsp.plausible import range_of
 from edge.dsp.ring import Series
 from edge.dsp.timeline import Placement
@@ -37,12 +39,15 @@ LATE_S: Final = 3.0
 BEATS: Final = "rr_ms"
 QUALITY: Final = "ecg_quality_au"
 """The ECG's quality, second by second."""
+WAVE: Final = "resp_au"
+BREATHS: Final = "breath_brpm"
+"""Of every breath in a breathing wave, the rate since the one before."""
 WORST_OF: Final = {"contact_flag": min, "lead_off_flag": max, "battery_pct": min}
 """What every sensor says of itself: of a patient's sensors the worst counts."""
 SAID_S: Final = 15.0
 """How long a flag one sensor raised stands beside those of the others."""
 BATTERY_S: Final = 24 * 3600.0
-DERIVED: Final = frozenset({BEATS, QUALITY})
+DERIVED: Final = frozenset({BEATS, QUALITY, BREATHS})
 """What may be made here of another signal and covers nothing of its own."""
 
 
@@ -120,6 +125,9 @@ class Bedside:
         self._beat_clocks: dict[str, BeatClock] = {}
         self._said: dict[str, dict[str, tuple[float, float]]] = {}
         self._ecg: EcgLead | None = None
+        self._wave: Breaths | None = None
+        self.held = HeldValues()
+        """What people entered and spot checks measured, and the patient's facts."""
 
     def take_run(self, samples: Samples, place: Placement, source: str) -> None:
         """Take a placed run of a fixed-rate signal."""
@@ -150,6 +158,8 @@ class Bedside:
         if samples.signal not in self._values and len(self._values) >= MAX_SIGNALS:
             self.n_refused += 1
             return []
+        if samples.spot:
+            self.held.take_spot(samples, arrived_s)
         values = self._value_of(samples.signal)
         values.source = source
         times_s = self._times_s(samples, arrived_s, source)
@@ -188,6 +198,11 @@ class Bedside:
         if self._ecg is not None and self._ecg.track.source == source:
             self._ecg = None
             self._values.pop(QUALITY, None)
+        if self._wave is not None and self._wave.track.source == source:
+            waves = (t for t in self._tracks.values() if t.signal == WAVE)
+            wave = next(waves, None)
+            self._wave = Breaths(wave) if wave is not None else None
+            self._values.pop(BREATHS, None)
         self._values = {n: v for n, v in self._values.items() if v.source != source}
         for said in self._said.values():
             said.pop(source, None)
@@ -207,9 +222,15 @@ class Bedside:
         """Let the samples taken before `until_s` flow; return the beats found in them."""
         ecg = self._ecg
         watched = ecg.track if ecg else None
+        wave = self._wave.track if self._wave else None
         for track in self._tracks.values():
-            if track is not watched:
+            if track is not watched and track is not wave:
                 track.flow(until_s)
+        if self._wave is not None:
+            for at_s, rate_brpm in self._wave.advance(until_s):
+                self._value_of(BREATHS).take(at_s, rate_brpm)
+            if BREATHS in self._values:
+                self._values[BREATHS].last_s = self._wave.last_s
         beats = self._watch(ecg, until_s) if ecg else []
         if watched is None or until_s - watched.last_s > SWITCH_S:
             self._switch_lead(until_s)
@@ -304,6 +325,8 @@ class Bedside:
         if self._ecg is None and _can_be_watched(track):
             self._ecg = EcgLead(track)
             self._ecg_tells = False
+        if self._wave is None and track.signal == WAVE:
+            self._wave = Breaths(track)
         return track
 
     def _replace(self, old: Track, new: Track) -> None:
@@ -311,6 +334,8 @@ class Bedside:
         for name, track in self._shown.items():
             if track is old:
                 self._shown[name] = new
+        if self._wave is not None and self._wave.track is old:
+            self._wave = Breaths(new)
         if self._ecg is not None and self._ecg.track is old:
             self._ecg = EcgLead(new) if _can_be_watched(new) else None
             self._ecg_tells = False
@@ -362,6 +387,7 @@ class Bedside:
             assessed = self._quality(signals[QUALITY], end_s, length_s)
             if assessed is not None:
                 quality["ecg_mv"] = assessed
+        signals |= self.held.standing(end_s)
         start_s = end_s - length_s
         return Window(self.patient, start_s, length_s, context_s, signals, quality, ages, frozen)
 

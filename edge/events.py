@@ -135,12 +135,11 @@ ENTERABLE: Final[Mapping[str, Enterable]] = {
     "oxygen": Enterable("oxygen_flag", 0.0, 1.0, FOUR_HOURLY_S, ("air", "oxygen")),
     "consciousness": Enterable("acvpu_au", 0.0, 4.0, FOUR_HOURLY_S, ("A", "C", "V", "P", "U")),
     "resp_brpm": Enterable("resp_brpm", 0.0, 100.0, HOURLY_S),
-    "spo2_pct": Enterable("spo2_pct", 30.0, 100.0, HOURLY_S),
-    "pulse_bpm": Enterable("pulse_bpm", 0.0, 300.0, HOURLY_S),
     "nibp_sys_mmhg": Enterable("nibp_sys_mmhg", 30.0, 300.0, HOURLY_S),
     "temp_degc": Enterable("temp_degc", 25.0, 45.0, HOURLY_S),
 }
-"""By the name a person gives it. Intervals: clinical.md 6.1."""
+"""By the name a person gives it. Intervals: clinical.md 6.1. SpO2 and pulse are not among them: a
+sensor that is off must not be stood in for by what was read an hour ago."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 

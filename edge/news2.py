@@ -49,6 +49,10 @@ WORDS: Final[Mapping[str, str]] = {
 }
 MOST: Final[Mapping[str, int]] = dict.fromkeys(PARAMETERS, 3) | {OXYGEN: 2}
 """Points a parameter can have at most; 20 together."""
+POINTS: Final[Mapping[str, str]] = {
+    name: f"news2_{name.rpartition('_')[0]}_points" for name in PARAMETERS
+}
+"""What `edge.features.news2` calls the points of each parameter."""
 ACVPU: Final = "ACVPU"
 """Alert, new confusion, voice, pain, unresponsive: a level's number is its place here."""
 YOUNGEST_YEARS: Final = 16

@@ -1,8 +1,9 @@
 """Very slow heart that lasts.
 
-Present when ``hr_bpm`` is strictly below ``limit_bpm`` for ``delay_s`` or longer: with the
+Present when the heart's rate is strictly below ``limit_bpm`` for ``delay_s`` or longer: with the
 defaults 39 bpm for 10 s is, 40 bpm for an hour is not.
-No rate (NaN: no usable ECG and no strap) is None, never False.
+The rate is the ECG's or a strap's; without either an oximeter's pulse counts (`edge.alarms._rate`).
+None of them is None, never False.
 
 A heart that does not beat at all is `asystole`'s.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from edge.alarms import Rule
 from edge.alarms._lasting import DELAY_LIMITS_S, HOLD_LIMITS_S, HOLD_S
-from edge.alarms._limit import Watched, below
+from edge.alarms._rate import below
 from edge.records import SECOND_S, Category, Kind, Priority
 
 NAME = "very_low_hr"
@@ -22,11 +23,11 @@ RULE = Rule(
     priority=Priority.HIGH,
     latching=False,
     every_s=SECOND_S,
-    needs=("ecg_mv", "hr_bpm"),
+    needs=("ecg_mv", "hr_bpm", "pulse_bpm"),
     settings={"limit_bpm": 40.0, "delay_s": 10.0, "hold_s": HOLD_S},
     limits={"limit_bpm": (20.0, 60.0), "delay_s": DELAY_LIMITS_S, "hold_s": HOLD_LIMITS_S},
     start=None,
-    step=below(Watched(NAME, "hr_bpm", "heart rate", "bpm", "limit_bpm")),
+    step=below(NAME),
     source="clinical.md 6.3: HR < 40, 10 s, high",
     category=Category.CARDIOVASCULAR,
 )

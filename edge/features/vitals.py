@@ -7,6 +7,10 @@ rhythms of EC13 / IEC 60601-2-27 (3a to 3d: 80, 60, 120 and 90 bpm) read their t
 out both ends lets one missed or one false beat pass. The steps 80 -> 120 and 80 -> 40 bpm are
 within 5 bpm of their end in less than 8 s (`tests/edge/features/test_vitals.py`).
 
+The respiration rate is the sensor's own where it tells one, else that of the breaths in a breathing
+wave (`edge.dsp.breaths`). ``breath_age_s`` is known only while such a wave comes and has been
+recognised as one: without a wave the absence of breaths cannot be seen.
+
 Nothing here is held: a value too old to be true is NaN, and how old it is has a name of its own.
 The windows are one second long. Besides the signals of the sensors they may hold
 ``ecg_quality_au``: one value for each second of ECG, at that second's middle, as
@@ -23,6 +27,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import inf, isfinite, isnan, nan
 
+from edge.dsp.breaths import rate_brpm
 from edge.features import FeatureFamily
 from edge.records import SECOND_S, FloatArray, Samples, TimeArray, Window
 
@@ -39,6 +44,9 @@ RATE_MOST, RATE_LEAST = 8, 4
 RATE_LIMIT_S = 10.0
 SPO2_LIMIT_S = 10.0
 PULSE_LIMIT_S = 10.0
+RESP_LIMIT_S = 10.0
+WAVE_LIMIT_S = 3.0
+"""No word on the absence of breaths when the last sample of the wave is older."""
 TEMP_LIMIT_S = 60.0
 FLAG_LIMIT_S = 15.0
 
@@ -92,6 +100,14 @@ def compute(window: Window) -> Mapping[str, float]:
     values["hr_bpm"] = hr_bpm
     values["beat_age_s"] = _beat_age_s(window, end_s, quality, rr)
     values["ecg_quality"] = quality
+    told = signals.get("resp_brpm")
+    resp_brpm = nan if told is None else _latest(told, end_s, RESP_LIMIT_S)
+    if isnan(resp_brpm):
+        resp_brpm = rate_brpm(signals.get("breath_brpm"), end_s)
+    values["resp_brpm"] = resp_brpm
+    # Both ages are missing, or NaN, where there is no wave or nothing in it was recognised.
+    if window.age_s.get("resp_au", nan) <= WAVE_LIMIT_S:
+        values["breath_age_s"] = window.age_s.get("breath_brpm", nan)
     for signal, limit_s in _LATEST.items():
         if signal in signals:
             values[signal] = _latest(signals[signal], end_s, limit_s)
@@ -196,6 +212,8 @@ _WORDS = {
     "ecg_quality": "quality of the ECG, 0 useless to 1 clean",
     "spo2_pct": "oxygen saturation, %",
     "pulse_bpm": "pulse rate of the oximeter, beats a minute",
+    "resp_brpm": "respiration rate, breaths a minute",
+    "breath_age_s": "time without a breath in a breathing wave, s",
     "temp_degc": "temperature, degrees Celsius",
     "skin_degc": "temperature of the skin, which is not the body's, degrees Celsius",
     "lead_off_flag": "an electrode is off (1) or not (0)",

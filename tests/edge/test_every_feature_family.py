@@ -20,6 +20,16 @@ FAMILIES = discover(edge.features, "FEATURES", FeatureFamily)
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=[f.name for f in FAMILIES])
 
 FS_HZ = 250.0
+HELD = {
+    "years_au": 70.0,
+    "pregnant_flag": 0.0,
+    "spo2_scale_au": 1.0,
+    "oxygen_flag": 0.0,
+    "acvpu_au": 0.0,
+    "nibp_sys_mmhg": 128.0,
+    "temp_degc": 36.9,
+    "resp_brpm": 16.0,
+}
 START_S = 1000.0
 
 
@@ -62,6 +72,13 @@ def full_window(length_s: float, start_s: float = START_S, seed: int = 1) -> Win
         "skin_degc": one_by_one("skin_degc", each_s, np.full(n, 33.5)),
         "lead_off_flag": one_by_one("lead_off_flag", each_s, np.zeros(n)),
         "contact_flag": one_by_one("contact_flag", each_s, np.ones(n)),
+        "resp_brpm": one_by_one("resp_brpm", each_s, np.full(n, 16.0)),
+        "breath_brpm": one_by_one("breath_brpm", each_s[::4], np.full(each_s[::4].size, 15.0)),
+        # What was entered an hour ago and still stands.
+        **{
+            f"held_{name}": one_by_one(f"held_{name}", np.array([end_s - 3600.0]), [value])
+            for name, value in HELD.items()
+        },
     }
     return Window(
         patient="p",
