@@ -42,7 +42,8 @@ QUALITY: Final = "ecg_quality_au"
 WAVE: Final = "resp_au"
 BREATHS: Final = "breath_brpm"
 """Of every breath in a breathing wave, the rate since the one before."""
-WORST_OF: Final = {"contact_flag": min, "lead_off_flag": max, "battery_pct": min}
+LEAD_OFF: Final = "lead_off_flag"
+WORST_OF: Final = {"contact_flag": min, LEAD_OFF: max, "battery_pct": min}
 """What every sensor says of itself: of a patient's sensors the worst counts."""
 SAID_S: Final = 15.0
 """How long a flag one sensor raised stands beside those of the others."""
@@ -82,6 +83,11 @@ class Values:
         if value != self._value:
             self._value, self._since_s = value, at_s
         self.last_s = at_s
+
+    @property
+    def newest(self) -> float:
+        """The newest value that was one; NaN: none yet."""
+        return self._value
 
     @property
     def frozen_s(self) -> float:
@@ -227,10 +233,7 @@ class Bedside:
             if track is not watched and track is not wave:
                 track.flow(until_s)
         if self._wave is not None:
-            for at_s, rate_brpm in self._wave.advance(until_s):
-                self._value_of(BREATHS).take(at_s, rate_brpm)
-            if BREATHS in self._values:
-                self._values[BREATHS].last_s = self._wave.last_s
+            self._breathe(self._wave, until_s)
         beats = self._watch(ecg, until_s) if ecg else []
         if watched is None or until_s - watched.last_s > SWITCH_S:
             self._switch_lead(until_s)
@@ -238,6 +241,16 @@ class Bedside:
             if signal not in DERIVED:
                 values.note_second(until_s)
         return beats
+
+    def _breathe(self, wave: Breaths, until_s: float) -> None:
+        for at_s, rate_brpm in wave.advance(until_s):
+            self._value_of(BREATHS).take(at_s, rate_brpm)
+        off = self._values.get(LEAD_OFF)
+        if off is not None and off.newest == 1.0:
+            wave.start_anew()
+        if BREATHS in self._values:
+            # Since when one could have been seen; minus infinity while no wave is recognised.
+            self._values[BREATHS].last_s = wave.last_s
 
     def _watch(self, ecg: EcgLead, until_s: float) -> list[Beat]:
         beats: list[Beat] = []

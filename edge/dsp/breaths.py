@@ -10,6 +10,8 @@ Nothing is said before a breathing wave has been recognised: `N_TRUSTED` breaths
 hole in the samples the absence counts from its end: nobody could see breaths in it. A hole longer
 than `FORGET_S` begins everything anew. After `RELEARN_S` without a breath the usual swing shrinks,
 to a fifth at most, so that a wave that became smaller (the patient has turned) is found again.
+After `GIVE_UP_S` it is learnt from nothing: an alert stands by then, and what was taken for breaths
+may have been something far larger. So it is after an electrode was off, whose wave is no breath's.
 
 Thresholds are judgement, checked on simulated breathing and on `bidmc` (tests/edge/dsp).
 """
@@ -40,6 +42,7 @@ FORGET_S: Final = 60.0
 """After a longer hole the sensor may sit elsewhere, and what was usual is not known any more."""
 RELEARN_S: Final = 45.0
 HALF_S: Final = 15.0
+GIVE_UP_S: Final = 180.0
 LEAST_SHARE: Final = 0.2
 FRESH_S: Final = 20.0
 """No rate from breaths when the last is older; at 4 a minute they are 15 s apart."""
@@ -83,7 +86,7 @@ class Breaths:
         self._step_s = self._n_block / track.fs_hz
         self._rest: FloatArray = np.empty(0, np.float32)
         self._end_s = self._taken_s = math.inf
-        self._wave = _Wave(self._step_s)
+        self.start_anew()
 
     def advance(self, until_s: float) -> list[tuple[float, float]]:
         """Take the samples before `until_s`; return time and rate of the breaths found.
@@ -115,6 +118,10 @@ class Breaths:
                 found += self._take(first_s + i * self._step_s, value)
         return found
 
+    def start_anew(self) -> None:
+        """Forget the wave: the next one has to be recognised first."""
+        self._wave = _Wave(self._step_s)
+
     @property
     def last_s(self) -> float:
         """Time of the last breath, or since when one could have been seen; -inf: no wave yet."""
@@ -125,8 +132,8 @@ class Breaths:
         """Take one block's mean; return the breath it ends, if it ends one."""
         hole_s = at_s - self._taken_s
         self._taken_s = at_s
-        if hole_s > FORGET_S:
-            self._wave = _Wave(self._step_s)
+        if hole_s > FORGET_S or GIVE_UP_S < at_s - self.last_s < math.inf:
+            self.start_anew()
         elif hole_s > HOLE_S:
             self._wave.resume(at_s)
         breath = self._wave.take(at_s, value)

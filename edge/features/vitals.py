@@ -100,11 +100,7 @@ def compute(window: Window) -> Mapping[str, float]:
     values["hr_bpm"] = hr_bpm
     values["beat_age_s"] = _beat_age_s(window, end_s, quality, rr)
     values["ecg_quality"] = quality
-    told = signals.get("resp_brpm")
-    resp_brpm = nan if told is None else _latest(told, end_s, RESP_LIMIT_S)
-    if isnan(resp_brpm):
-        resp_brpm = rate_brpm(signals.get("breath_brpm"), end_s)
-    values["resp_brpm"] = resp_brpm
+    values["resp_brpm"] = _resp_brpm(signals, end_s)
     # Both ages are missing, or NaN, where there is no wave or nothing in it was recognised.
     if window.age_s.get("resp_au", nan) <= WAVE_LIMIT_S:
         values["breath_age_s"] = window.age_s.get("breath_brpm", nan)
@@ -156,6 +152,13 @@ def _rate_bpm(rr: Samples | None, end_s: float) -> float:
         total -= min(rr_ms) + max(rr_ms)
         n -= 2
     return 60000.0 * n / total
+
+
+def _resp_brpm(signals: Mapping[str, Samples], end_s: float) -> float:
+    """Return the sensor's respiration rate, else that of the breaths seen; NaN: neither."""
+    told = signals.get("resp_brpm")
+    value = nan if told is None else _latest(told, end_s, RESP_LIMIT_S)
+    return rate_brpm(signals.get("breath_brpm"), end_s) if isnan(value) else value
 
 
 def _beat_age_s(window: Window, end_s: float, quality: float, rr: Samples | None) -> float:

@@ -27,11 +27,15 @@ from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
 from edge.events import (
     ASSIGN,
+    ENTRY,
     EXPECT,
+    FACTS,
     LINK,
     Assignment,
     DeviceClock,
+    Entry,
     Expectation,
+    Facts,
     LinkTold,
 )
 from edge.features import FeatureFamily
@@ -117,7 +121,7 @@ class Pipeline:
         self._stages = Stages.of(families, rules, scorer, settings)
         facts = {
             rule.name: AlertRule(rule.kind, told.priority, rule.latching, rule.category)
-            for rule, told in self._stages.watch
+            for rule, told in self._stages.rules
         }
         self._alarms = Alarms(facts, settings.alerts, run_id)
         self._sensors = Sensors()
@@ -272,10 +276,23 @@ class Pipeline:
             elif packet.stream == START:
                 start = msgspec.json.decode(packet.payload, type=Start)
                 self._give_alerts(self._alarms.begin(start, tick_s))
+            elif packet.stream in (ENTRY, FACTS):
+                self._take_known(packet, tick_s)
             else:
                 self._take_told(packet, tick_s)
         except ValueError as error:  # no such payload, no such alert, no such state
             self._note(f"{packet.stream} from {packet.source}: {error}")
+
+    def _take_known(self, packet: Packet, tick_s: float) -> None:
+        """Take what a person entered, or what is known of a patient."""
+        if packet.stream == ENTRY:
+            entry = msgspec.json.decode(packet.payload, type=Entry)
+            held, until_s = self._awaiting(entry.patient).bedside.held, tick_s + entry.valid_for_s
+            held.take(entry.signal, tick_s - entry.age_s, entry.number, until_s)
+        else:
+            facts = msgspec.json.decode(packet.payload, type=Facts)
+            for signal, value in facts.signals.items():
+                self._awaiting(facts.patient).bedside.held.take(signal, tick_s, value)
 
     def _take_told(self, packet: Packet, tick_s: float) -> None:
         """Take what the box noticed of a sensor."""

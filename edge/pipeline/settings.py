@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from edge.alerts import AlertSettings
-from edge.events import ASSIGN, DEVICE_CLOCK, EXPECT, LINK
+from edge.events import ASSIGN, DEVICE_CLOCK, ENTRY, EXPECT, FACTS, LINK
 from edge.records import Features, Priority, Score
 
 TICK_S: Final = 0.25
@@ -19,7 +19,7 @@ MAX_LAG_TICKS: Final = 4 * 3600
 """Ticks that are made up for one by one; after a longer standstill time goes on from now."""
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
-EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK})
+EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK, ENTRY, FACTS})
 BATTERY: Final = "battery_pct"
 N_NOTES: Final = 20
 MAX_LINKS: Final = 256
@@ -45,11 +45,16 @@ class PipelineSettings(msgspec.Struct, frozen=True):
         Source -> patient.
     rules : Mapping[str, RuleSettings]
         By rule; a rule that is missing has its defaults.
+    rules_of : Mapping[str, Mapping[str, RuleSettings]]
+        The same for patients that are watched otherwise than the rest: by patient, then by rule.
+        Only what `RuleSettings.values` and `enabled` say is the patient's own; priorities are the
+        box's.
     """
 
     default_patient: str = "patient-1"
     patient_of: Mapping[str, str] = {}
     rules: Mapping[str, RuleSettings] = {}
+    rules_of: Mapping[str, Mapping[str, RuleSettings]] = {}
     alerts: AlertSettings = AlertSettings()
     summary_period_s: float = 60.0
     ring_s: float = 120.0

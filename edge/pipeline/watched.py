@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -27,14 +27,20 @@ from edge.records import (
 )
 from edge.summaries import Tally
 
+Watch: TypeAlias = Sequence[tuple[Rule, RuleSettings]]
+
 
 class Stages(msgspec.Struct, frozen=True):
     """What every patient is watched with.
 
     Attributes
     ----------
+    rules : Sequence
+        Rules that anybody is watched with, and how they are set for the box.
     watch : Sequence
-        Rules that are not switched off, and how they are set.
+        Those that are not switched off.
+    watch_of : Mapping
+        The same for patients that are watched otherwise than the rest.
     vitals, families : Sequence[FeatureFamily]
         What is computed every second, and for every window.
     scorer : Scores | None
@@ -43,7 +49,9 @@ class Stages(msgspec.Struct, frozen=True):
         Feature -> how people call it.
     """
 
-    watch: Sequence[tuple[Rule, RuleSettings]]
+    rules: Watch
+    watch: Watch
+    watch_of: Mapping[str, Watch]
     vitals: Sequence[FeatureFamily]
     families: Sequence[FeatureFamily]
     scorer: Scores | None
@@ -58,9 +66,14 @@ class Stages(msgspec.Struct, frozen=True):
         settings: PipelineSettings,
     ) -> Stages:
         """Return the stages as they are set."""
-        watch = [(rule, _set(rule, settings)) for rule in rules]
+        everybody = _set(rules, settings.rules)
+        watch = _enabled(everybody)
+        watch_of = {name: _enabled(_set(rules, told)) for name, told in settings.rules_of.items()}
+        in_use = {rule.name for one in (watch, *watch_of.values()) for rule, _ in one}
         return cls(
-            [(rule, told) for rule, told in watch if told.enabled],
+            [(rule, told) for rule, told in everybody if rule.name in in_use],
+            watch,
+            watch_of,
             [f for f in families if f.every_s == SECOND_S],
             [f for f in families if f.every_s == WINDOW_S],
             scorer,
@@ -74,7 +87,8 @@ class Watched:
     def __init__(self, bedside: Bedside, stages: Stages) -> None:
         self.bedside = bedside
         self._stages = stages
-        self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in stages.watch}
+        self._watch = stages.watch_of.get(bedside.patient, stages.watch)
+        self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in self._watch}
         self._asked: dict[float, list[tuple[str, Step, Mapping[str, float]]]] = {}
         self._n_signals = -1
         self.tally = Tally()
@@ -93,7 +107,7 @@ class Watched:
         if len(had) != self._n_signals:  # signals only ever come to it
             self._n_signals = len(had)
             self._asked = {}
-            for rule, told in self._stages.watch:
+            for rule, told in self._watch:
                 if not rule.needs or not had.isdisjoint(rule.needs):
                     asked = self._asked.setdefault(rule.every_s, [])
                     asked.append((rule.name, rule.step, told.values))
@@ -157,8 +171,14 @@ class Watched:
         )
 
 
-def _set(rule: Rule, settings: PipelineSettings) -> RuleSettings:
-    return settings.rules.get(rule.name) or RuleSettings(rule.settings, rule.priority)
+def _set(rules: Iterable[Rule], told: Mapping[str, RuleSettings]) -> Watch:
+    return [
+        (rule, told.get(rule.name) or RuleSettings(rule.settings, rule.priority)) for rule in rules
+    ]
+
+
+def _enabled(watch: Watch) -> Watch:
+    return [(rule, told) for rule, told in watch if told.enabled]
 
 
 def _compute(
