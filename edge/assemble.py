@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import edge.alarms
 import edge.decoders
@@ -13,11 +14,15 @@ from edge.bundle import load
 from edge.config import Config
 from edge.decoders import Decoder
 from edge.discover import discover
+from edge.events import Facts
 from edge.features import FeatureFamily
 from edge.gatt import Profile
 from edge.pipeline import Pipeline, PipelineSettings, RuleSettings, Scores
 from edge.records import Features, Score, ScorerError
 from edge.wire import Wire
+
+FIRST_YEAR: Final = 2025
+"""A wall clock that shows an earlier year has not been set since the box was switched on."""
 
 
 def assemble(
@@ -89,6 +94,35 @@ def open_scorer(folder: Path | None = None) -> Scores:
     return Scorer(load(folder))
 
 
+def facts_of(config: Config, year: int) -> tuple[Facts, ...]:
+    """Return what is known of each patient that no sensor tells.
+
+    Parameters
+    ----------
+    year : int
+        By the wall clock. Before `FIRST_YEAR` the clock is not set, and no age is known.
+    """
+    return tuple(
+        Facts(
+            patient.id,
+            _at_least_years(patient.birth_year, year),
+            patient.pregnant,
+            patient.spo2_scale,
+            patient.spo2_scale_by or "",
+            patient.spo2_scale_on or "",
+            patient.spo2_scale_why or "",
+        )
+        for patient in config.patients
+    )
+
+
+def _at_least_years(birth_year: int | None, year: int) -> int | None:
+    if birth_year is None or year < FIRST_YEAR:
+        return None
+    # Whoever was born in December is a year younger for most of the year.
+    return max(0, year - birth_year - 1)
+
+
 def settings_of(config: Config) -> PipelineSettings:
     """Return what the pipeline has to know of the configuration."""
     return PipelineSettings(
@@ -96,6 +130,13 @@ def settings_of(config: Config) -> PipelineSettings:
         rules={
             name: RuleSettings(alarm.settings, alarm.priority, alarm.enabled)
             for name, alarm in config.alarms.items()
+        },
+        rules_of={
+            patient: {
+                name: RuleSettings(alarm.settings, alarm.priority, alarm.enabled)
+                for name, alarm in alarms.items()
+            }
+            for patient, alarms in config.patient_alarms.items()
         },
         alerts=_alerts_of(config),
         summary_period_s=config.summaries.period_s,

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ import msgspec
 import typer
 from rich.console import RenderableType
 
-from edge.assemble import assemble, open_scorer, settings_of
+from edge.assemble import assemble, facts_of, open_scorer, settings_of
 from edge.cli._screen import TRACE_S, draw, say
 from edge.cli._shared import (
     AsJson,
@@ -28,6 +29,8 @@ from edge.cli._shared import (
     parse_span,
     print_json,
 )
+from edge.config import Config
+from edge.events import FACTS, tell
 from edge.pipeline import TICK_S, Pipeline
 from edge.readers import simulated
 from edge.records import Alert, AlertState, Outcome, Packet, Record, encode_record
@@ -91,7 +94,8 @@ def command(
         try:
             told = Told(scenario, duration_s)
             show = _show_json if json else _show_screen if sys.stdout.isatty() else _show_lines
-            playing = _Playing(pipeline, store, told, simulated.packets(settings), speed)
+            packets = itertools.chain(_facts(chosen), simulated.packets(settings))
+            playing = _Playing(pipeline, store, told, packets, speed)
             show(playing)
             if picture is not None:
                 _take_picture(playing, picture)
@@ -103,6 +107,11 @@ def command(
     else:
         typer.echo(_farewell(told))
     return None
+
+
+def _facts(config: Config) -> Iterator[Packet]:
+    for facts in facts_of(config, datetime.now().astimezone().year):
+        yield tell(FACTS, facts, 0.0)
 
 
 class _Playing:

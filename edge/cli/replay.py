@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from edge.assemble import assemble, open_scorer, settings_of
+from edge.assemble import assemble, facts_of, open_scorer, settings_of
 from edge.cli import DONE, FOUND
 from edge.cli._annotations import write_annotations
 from edge.cli._screen import say
@@ -28,6 +30,7 @@ from edge.cli._shared import (
     print_json,
 )
 from edge.config import Config
+from edge.events import FACTS, tell
 from edge.packetlog import PacketLogWriter
 from edge.pipeline import Pipeline
 from edge.playback import OnRecord, OnTime, replay_packets
@@ -153,6 +156,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
     began_cpu_s, began_s = time.process_time(), time.perf_counter()
     with contextlib.ExitStack() as stack:
         source: Iterable[Packet] = _chain(first, stream)
+        if report.fs_hz is not None:  # a packet log brings its own
+            source = itertools.chain(_facts(chosen, first.arrived_s), source)
         if log is not None:
             source = _logged(source, stack.enter_context(PacketLogWriter(log)), end_s)
         on_time = _progress(stack, first.arrived_s, end_s, json=json)
@@ -229,6 +234,13 @@ def _chosen(pairs: list[str]) -> dict[str, str]:
             raise CommandError(f"--signal {pair!r} is not CHANNEL=SIGNAL, e.g. 'V=ecg_mv:V5'")
         chosen[channel] = signal
     return chosen
+
+
+def _facts(config: Config, at_s: float) -> list[Packet]:
+    """Return what is known of the patients, as a log would begin with it."""
+    year = datetime.now().astimezone().year
+    known = (facts for facts in facts_of(config, year) if facts.at_least_years is not None)
+    return [tell(FACTS, facts, at_s) for facts in known]
 
 
 def _chain(first: Packet, rest: Iterator[Packet]) -> Iterator[Packet]:

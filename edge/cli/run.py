@@ -9,6 +9,7 @@ import os
 import sys
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ import structlog
 import typer
 
 import edge.readers
-from edge.assemble import NoModel, assemble, open_scorer, settings_of
+from edge.assemble import NoModel, assemble, facts_of, open_scorer, settings_of
 from edge.bundle import BundleError
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
@@ -95,6 +96,7 @@ def command(
     async def monitor() -> int:
         beginning = Beginning(trouble, kept)
         daemon = Daemon(pipeline, links, run, clock, places, beginning=beginning)
+        daemon.facts = facts_of(settings, datetime.now().astimezone().year)
         return await daemon.run()
 
     return asyncio.run(monitor())

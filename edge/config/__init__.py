@@ -9,6 +9,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     complaints  faults, gathered, with the mend
     fields      one table against its struct or rule
     checks      settings that contradict each other
+    layers      the alarm rules: defaults, preset, file, patient, command line
     loading     TOML -> Config
     listing     Config -> every setting and its origin; plain values for a checkpoint
     schema      JSON schema of the TOML
@@ -17,6 +18,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
 
 from __future__ import annotations
 
+from edge.config.layers import Preset, preset_names, read_preset
 from edge.config.listing import Setting, as_document, effective
 from edge.config.loading import default_data_dir, from_document, load
 from edge.config.schema import json_schema
@@ -51,6 +53,7 @@ __all__ = [
     "Model",
     "Patient",
     "PluginDefaults",
+    "Preset",
     "ReaderDefaults",
     "Ring",
     "RuleDefaults",
@@ -64,5 +67,7 @@ __all__ = [
     "from_document",
     "json_schema",
     "load",
+    "preset_names",
+    "read_preset",
     "unit_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from itertools import chain, combinations, pairwise
 from pathlib import Path
 from typing import Final
@@ -17,19 +18,26 @@ MAX_SOCKET_BYTES: Final = 107
 _OPPOSITES: Final = {"low": "high", "min": "max", "lower": "upper", "below": "above"}
 
 
-def check_opposites(alarms: Mapping[str, Alarm], told: Complaints) -> None:
+def check_opposites(
+    alarms: Mapping[str, Alarm], told: Complaints, above: KeyPath = ("alarms",)
+) -> None:
     """Complain of a low limit that is not below its high one, in one rule or across two.
 
     Rules ``low_x`` and ``high_x`` are opposites in whatever settings both have whose name begins
     with ``limit``, as long as both are enabled; so are settings ``..low..`` and ``..high..`` of
     one rule.
+
+    Parameters
+    ----------
+    above : KeyPath
+        Where the rules' tables stand.
     """
     for name, alarm in alarms.items():
         for setting, low in alarm.settings.items():
             other = _opposite(setting)
             if other in alarm.settings:
                 _compare(
-                    ("alarms", name, setting), low, ("alarms", name, other),
+                    (*above, name, setting), low, (*above, name, other),
                     alarm.settings[other], told,
                 )  # fmt: skip
         twin = _opposite(name)
@@ -38,8 +46,8 @@ def check_opposites(alarms: Mapping[str, Alarm], told: Complaints) -> None:
         for setting in alarm.settings.keys() & alarms[twin].settings.keys():
             if setting.startswith("limit"):
                 _compare(
-                    ("alarms", name, setting), alarm.settings[setting],
-                    ("alarms", twin, setting), alarms[twin].settings[setting], told,
+                    (*above, name, setting), alarm.settings[setting],
+                    (*above, twin, setting), alarms[twin].settings[setting], told,
                 )  # fmt: skip
 
 
@@ -78,6 +86,35 @@ def check_patient(patient: str | None, path: KeyPath, ids: Sequence[str], told: 
         )
 
 
+def check_scale(patients: Sequence[Patient], told: Complaints) -> None:
+    """Complain of an SpO2 scale 2 of which nobody says who decided it, when and why."""
+    for idx, patient in enumerate(patients):
+        if patient.spo2_scale != 2:
+            continue
+        path = ("patients", idx, "spo2_scale")
+        if not (patient.spo2_scale_by and patient.spo2_scale_on and patient.spo2_scale_why):
+            told.add(
+                path,
+                "scale 2 is a clinician's decision",
+                'add who, when and why: spo2_scale_by = "Dr Lo", spo2_scale_on = "2026-03-01", '
+                'spo2_scale_why = "hypercapnia confirmed, target 88-92 %"; or write 1',
+            )
+        elif not _is_date(patient.spo2_scale_on):
+            told.add(
+                ("patients", idx, "spo2_scale_on"),
+                f"{patient.spo2_scale_on!r} is no day",
+                'write it as "2026-03-01"',
+            )
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) == 10
+
+
 def check_socket(socket: Path, told: Complaints) -> None:
     """Complain of a path that the kernel would not take for a socket."""
     n_bytes = len(str(socket).encode(errors="surrogateescape"))
@@ -100,7 +137,8 @@ def _compare(low_at: KeyPath, low: float, high_at: KeyPath, high: float, told: C
         return
     # The fault is told where somebody set something, not at an untouched default.
     at = next((p for p in chain((low_at, high_at)) if p in told.lines or p in told.raw), low_at)
-    what = f"{low_at[1]}.{low_at[2]} = {low:g} is not below {high_at[1]}.{high_at[2]} = {high:g}"
+    lower, higher = f"{low_at[-2]}.{low_at[-1]}", f"{high_at[-2]}.{high_at[-1]}"
+    what = f"{lower} = {low:g} is not below {higher} = {high:g}"
     told.add(at, what, "lower the first or raise the second")
 
 

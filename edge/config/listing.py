@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
+from edge.config.layers import differences
 from edge.config.settings import (
     TABLES,
     Alarm,
     Config,
     Document,
+    Patient,
     PluginDefaults,
     Source,
     unit_of,
@@ -31,7 +33,8 @@ class Setting(msgspec.Struct, frozen=True, tag="setting", tag_field="record"):
     unit : str
         Last word of the key; empty where there is none.
     source : str
-        ``file:line``, ``command line``, ``environment NAME`` or ``default (file)``.
+        ``file:line``, ``command line``, ``environment NAME``, ``preset NAME (file:line)`` or
+        ``default (file)``.
     """
 
     key: str
@@ -53,7 +56,7 @@ def as_document(config: Config) -> Document:
     fixed = {name: _plain(msgspec.structs.asdict(getattr(config, name))) for name in TABLES}
     return {
         "box": fixed.pop("box"),
-        "patients": [_plain(msgspec.structs.asdict(p)) for p in config.patients],
+        "patients": [_patient_table(patient, config) for patient in config.patients],
         "sources": [_source_table(source) for source in config.sources],
         "alarms": {name: _alarm_table(alarm) for name, alarm in config.alarms.items()},
         **fixed,
@@ -71,7 +74,10 @@ def _settings(config: Config, plugins: PluginDefaults) -> Iterator[Setting]:
                 default = "default (edge/config/settings.py)"
                 if name == "sources":
                     default = f"default ({plugins.readers[table['reader']].where})"
+                theirs = table.pop("alarms", {}) if name == "patients" else {}
                 yield from _listed(f"{name}[{idx}]", table, config, default)
+                for rule, settings in theirs.items():
+                    yield from _listed(f"{name}[{idx}].alarms.{rule}", settings, config, default)
         else:
             default = "default (edge/config/settings.py)"
             yield from _listed(name, content, config, default)
@@ -83,6 +89,14 @@ def _listed(
     for name, value in table.items():
         key = f"{above}.{name}"
         yield Setting(key, value, unit_of(name), config.origins.get(key, default))
+
+
+def _patient_table(patient: Patient, config: Config) -> Document:
+    table = _plain(msgspec.structs.asdict(patient))
+    theirs = differences(config.alarms, config.patient_alarms.get(patient.id, {}))
+    if theirs:
+        table["alarms"] = {rule: _numbers(settings) for rule, settings in theirs.items()}
+    return table
 
 
 def _source_table(source: Source) -> Document:
@@ -97,8 +111,15 @@ def _source_table(source: Source) -> Document:
 
 
 def _alarm_table(alarm: Alarm) -> Document:
-    settings = {n: int(v) if unit_of(n) == "n" else v for n, v in alarm.settings.items()}
-    return {"enabled": alarm.enabled, "priority": str(alarm.priority), **settings}
+    return {
+        "enabled": alarm.enabled,
+        "priority": str(alarm.priority),
+        **_numbers(alarm.settings),
+    }
+
+
+def _numbers(settings: Mapping[str, Any]) -> Document:
+    return {n: int(v) if unit_of(n) == "n" else v for n, v in settings.items()}
 
 
 def _plain(table: Mapping[str, Any]) -> Document:

@@ -12,16 +12,16 @@ import msgspec
 
 from edge.config.checks import (
     check_names,
-    check_opposites,
     check_patient,
+    check_scale,
     check_socket,
     check_steps,
 )
 from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion, syntax_error
-from edge.config.fields import is_table, missing_fields, read_rule, read_struct
+from edge.config.fields import is_table, missing_fields, read_struct
+from edge.config.layers import read_alarms
 from edge.config.settings import (
     TABLES,
-    Alarm,
     Alerts,
     Box,
     Config,
@@ -171,19 +171,21 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
     tables = {name: _table(document, name, told, folder) for name in TABLES}
     box = _box(tables.pop("box"), origins)
     check_socket(box.socket, told)
-    patients = _patients(document, told, folder)
+    patients, own = _patients(document, told, folder)
     sources = _sources(document, patients, plugins, told, folder)
     check_names(patients, sources, told)
-    alarms = _alarms(document, plugins, told, folder)
-    check_opposites(alarms, told)
+    check_scale(patients, told)
+    alarms = read_alarms(document, patients, own, plugins, told)
     escalation = Escalation(**tables["escalation"])
     check_steps(escalation, told)
     told.raise_if_any()
+    origins = {**alarms.origins, **origins}
     return Config(
         box=box,
         patients=patients,
         sources=tuple(source for source in sources if source is not None),
-        alarms=alarms,
+        alarms=alarms.box,
+        patient_alarms=alarms.patients,
         origins=origins,
         alerts=Alerts(**tables["alerts"]),
         escalation=escalation,
@@ -218,13 +220,18 @@ def _tables(document: Document, name: str, told: Complaints) -> list[dict[str, A
     ]
 
 
-def _patients(document: Document, told: Complaints, folder: Path) -> tuple[Patient, ...]:
+def _patients(
+    document: Document, told: Complaints, folder: Path
+) -> tuple[tuple[Patient, ...], list[object]]:
+    """Return the patients, and the alarms table of each as it stands in the file."""
     if "patients" not in document:
-        return (Patient(),)
-    patients = []
+        return (Patient(),), [{}]
+    patients, own = [], []
     for idx, table in enumerate(_tables(document, "patients", told)):
         path = ("patients", idx)
-        values = read_struct(table or {}, path, Patient, told, folder)
+        facts = {key: value for key, value in (table or {}).items() if key != "alarms"}
+        own.append((table or {}).get("alarms", {}))
+        values = read_struct(facts, path, Patient, told, folder)
         # A first patient may go unnamed; two unnamed ones could not be told apart.
         if idx and table is not None and "id" not in table:
             told.add(path, "id is missing", 'give each patient an id, e.g. id = "patient-2"')
@@ -232,7 +239,7 @@ def _patients(document: Document, told: Complaints, folder: Path) -> tuple[Patie
         patients.append(Patient(**values))
     if not patients:
         told.add(("patients",), "nobody is watched", "add a [[patients]] table or take it out")
-    return tuple(patients)
+    return tuple(patients), own
 
 
 def _sources(
@@ -306,23 +313,3 @@ def _made(
     except (TypeError, ValueError) as error:
         told.add(path, str(error), "see the reader's options in `homeward config`")
         return None
-
-
-def _alarms(
-    document: Document, plugins: PluginDefaults, told: Complaints, folder: Path
-) -> dict[str, Alarm]:
-    tables = document.get("alarms", {})
-    if not is_table(tables, ("alarms",), told):
-        return {}
-    for name in tables.keys() - plugins.rules.keys():
-        told.unknown(("alarms", name), plugins.rules, "alarm rule")
-    alarms = {}
-    for name, rule in plugins.rules.items():
-        path = ("alarms", name)
-        table = tables.get(name, {})
-        table = table if is_table(table, path, told) else {}
-        own = {key: value for key, value in table.items() if key in {"enabled", "priority"}}
-        common = {"priority": rule.priority} | read_struct(own, path, Alarm, told, folder)
-        rest = {key: value for key, value in table.items() if key not in own}
-        alarms[name] = Alarm(**common, settings=read_rule(rest, path, rule, told))
-    return alarms

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.config.layers import preset_names
 from edge.config.settings import (
     TABLES,
     UNIT_WORDS,
@@ -37,6 +38,10 @@ def json_schema(plugins: PluginDefaults) -> Document:
         _finish(definition)
     # Both have a default that depends on the machine, so the struct has none.
     definitions["Box"].pop("required")
+    known = definitions["Patient"]["properties"]
+    known["preset"]["enum"] = list(preset_names())
+    own = {name: _rule_schema(rule, one_patient=True) for name, rule in plugins.rules.items()}
+    known["alarms"] = _closed(own, "Alarm rules of this patient alone, by name.")
     readers = [_source_schema(name, reader) for name, reader in plugins.readers.items()]
     rules = {name: _rule_schema(rule) for name, rule in plugins.rules.items()}
     *tables, patient = references
@@ -49,9 +54,11 @@ def json_schema(plugins: PluginDefaults) -> Document:
     return {"$schema": _DIALECT, "title": "Homeward", **_closed(properties), "$defs": definitions}
 
 
-def _rule_schema(rule: RuleDefaults) -> Document:
+def _rule_schema(rule: RuleDefaults, *, one_patient: bool = False) -> Document:
     properties = _properties(Alarm, leave_out="settings")
     properties["priority"]["default"] = str(rule.priority)
+    if one_patient:
+        del properties["priority"]
     for name, value in rule.settings.items():
         number: Document = {"type": "number", "default": value}
         if name in rule.limits:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -133,7 +133,10 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):
-    """``[[patients]]``: one person watched."""
+    """``[[patients]]``: one person watched.
+
+    Limits of one patient alone stand in ``[patients.alarms.<rule>]`` (`edge.config.layers`).
+    """
 
     id: Annotated[
         str,
@@ -143,7 +146,47 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True):
             "and . _ - only, 64 at most.",
         ),
     ] = "patient-1"
-    birth_year: Annotated[int, Meta(ge=1900, le=2100, description="Year of birth.")] | None = None
+    birth_year: (
+        Annotated[
+            int,
+            Meta(
+                ge=1900,
+                le=2100,
+                description="Year of birth. Without it there is no NEWS2, which is not valid under "
+                "16 years.",
+            ),
+        ]
+        | None
+    ) = None
+    pregnant: Annotated[
+        bool, Meta(description="NEWS2 is not valid in pregnancy and is not computed then.")
+    ] = False
+    preset: (
+        Annotated[
+            str,
+            Meta(
+                description="Limits to begin with: one of edge/config/presets. What [alarms] says "
+                "stands above it."
+            ),
+        ]
+        | None
+    ) = None
+    spo2_scale: Annotated[
+        Literal[1, 2],
+        Meta(
+            description="NEWS2's scale of the oxygen saturation. 2 only where a clinician has "
+            "confirmed a hypercapnic respiratory failure and set 88 to 92 %."
+        ),
+    ] = 1
+    spo2_scale_by: (
+        Annotated[str, Meta(max_length=64, description="Who decided on scale 2.")] | None
+    ) = None
+    spo2_scale_on: (
+        Annotated[str, Meta(max_length=10, description="On which day, as 2026-03-01.")] | None
+    ) = None
+    spo2_scale_why: Annotated[str, Meta(max_length=200, description="For what reason.")] | None = (
+        None
+    )
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,6 +321,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     alarms : Mapping[str, Alarm]
         Every rule that was found, by name, the disabled ones too.
+    patient_alarms : Mapping[str, Mapping[str, Alarm]]
+        The same, complete, for each patient that is watched otherwise than the rest.
     origins : Mapping[str, str]
         Key as `edge.config.effective` prints it -> ``file:line`` or ``command line``; a key
         that is absent has its default.
@@ -287,6 +332,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     patients: tuple[Patient, ...] = (Patient(),)
     sources: tuple[Source, ...] = ()
     alarms: Mapping[str, Alarm] = {}
+    patient_alarms: Mapping[str, Mapping[str, Alarm]] = {}
     alerts: Alerts = Alerts()
     escalation: Escalation = Escalation()
     model: Model = Model()

@@ -14,6 +14,7 @@ from edge.config.listing import Setting, effective
 from edge.config.settings import TABLES, Alarm, Config, Patient, PluginDefaults, Source
 
 _WIDTH: Final = 96
+_NOT_SET_HERE: Final = ("default", "environment", "preset")
 
 
 def as_toml(config: Config, plugins: PluginDefaults) -> str:
@@ -40,9 +41,13 @@ def as_toml(config: Config, plugins: PluginDefaults) -> str:
 
 
 def _header(table: str, plugins: PluginDefaults) -> Iterator[str]:
+    patient, _, rule = table.partition(".alarms.")
+    if rule:
+        yield f"[{patient.partition('[')[0]}.alarms.{rule}]"
+        return
     if table.startswith("alarms."):
-        rule = plugins.rules[table.removeprefix("alarms.")]
-        yield from (f"# {line}" for line in rule.source.splitlines())
+        source = plugins.rules[table.removeprefix("alarms.")].source
+        yield from (f"# {line}" for line in source.splitlines())
     name, is_element, _ = table.partition("[")
     yield f"[[{name}]]" if is_element else f"[{name}]"
 
@@ -50,15 +55,17 @@ def _header(table: str, plugins: PluginDefaults) -> Iterator[str]:
 def _lines(setting: Setting, table: str, config: Config, plugins: PluginDefaults) -> Iterator[str]:
     name = setting.key.rpartition(".")[2]
     yield from (f"# {line}" for line in wrap(_meaning(name, table, config, plugins), _WIDTH))
-    sign = "#" if setting.source.startswith(("default", "environment")) else ""
+    sign = "#" if setting.source.startswith(_NOT_SET_HERE) else ""
     yield f"{sign}{name} = {'' if setting.value is None else toml_value(setting.value)}"
 
 
 def _meaning(name: str, table: str, config: Config, plugins: PluginDefaults) -> str:
     """Return what a setting may be, in one line."""
     structs: tuple[type[msgspec.Struct], ...]
-    if table.startswith("alarms."):
-        rule = plugins.rules[table.removeprefix("alarms.")]
+    of_rule = table.removeprefix("alarms.") if table.startswith("alarms.") else ""
+    of_rule = of_rule or table.partition(".alarms.")[2]
+    if of_rule:
+        rule = plugins.rules[of_rule]
         if name in rule.settings:
             return f"Write {rule_words(name, rule)}."
         structs = (Alarm,)

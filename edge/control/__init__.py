@@ -68,6 +68,18 @@ class Tell(_Request, frozen=True, tag="tell"):
     answer: Answer
 
 
+class Enter(_Request, frozen=True, tag="enter"):
+    """A person says what no sensor sees, or measured; see `edge.events.Entry`."""
+
+    what: Annotated[str, Meta(min_length=1, max_length=64)]
+    value: Annotated[str, Meta(min_length=1, max_length=64)]
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    role: Annotated[str, Meta(min_length=1, max_length=64)]
+    patient: Annotated[str, Meta(max_length=64)] = ""
+    valid_for_s: float | None = None
+    age_s: float = 0.0
+
+
 class Trace(_Request, frozen=True, tag="trace"):
     """The last seconds of one signal; `patient` may be left out where there is only one."""
 
@@ -76,4 +88,4 @@ class Trace(_Request, frozen=True, tag="trace"):
     patient: Annotated[str, Meta(max_length=64)] = ""
 
 
-Request: TypeAlias = Ping | Status | Live | Alerts | Acknowledge | Tell | Trace
+Request: TypeAlias = Ping | Status | Live | Alerts | Acknowledge | Tell | Enter | Trace

@@ -31,6 +31,7 @@ from edge.daemon.answers import Answers
 from edge.daemon.intake import Intake, Link
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
+from edge.events import FACTS, Facts, tell
 from edge.live import Signal
 from edge.packetlog import PacketLogWriter
 from edge.pipeline import START, TICK_S, Kept, Pipeline, Start
@@ -144,6 +145,8 @@ class Daemon:
         beginning: Beginning | None = None,
     ) -> None:
         self._pipeline, self._clock = pipeline, clock
+        self.facts: Sequence[Facts] = ()
+        """What is known of the patients when it begins; the log begins with it."""
         self._annunciators = tuple(annunciators)
         self._shows: list[Show] = []
         self._beginning = beginning or Beginning()
@@ -214,6 +217,8 @@ class Daemon:
         start = Start(run.run_id, run.version, run.model_id, self._beginning.kept)
         began_s = self._clock.now_s()
         self._intake.put(Packet("box", START, began_s, msgspec.json.encode(start)))
+        for facts in self.facts:
+            self._intake.put(tell(FACTS, facts, began_s))
         ready = False
         while await self._next_tick():
             self._tick()

@@ -16,6 +16,7 @@ from edge.control import (
     Acknowledge,
     Alerts,
     ControlError,
+    Enter,
     Live,
     Ping,
     Request,
@@ -108,10 +109,8 @@ class Answers:
                 return self.report()
             case Alerts(limit=limit):
                 return await self._alerts(limit)
-            case Acknowledge():
-                return await self._people.acknowledge(request)
-            case Tell(answer=answer):
-                return await self._people.tell(answer)
+            case Acknowledge() | Tell() | Enter():
+                return await self._people.hear(request)
             case Trace():
                 return self._trace(request)
 
@@ -158,12 +157,7 @@ class Answers:
         return {"standing": self._pipeline.live().alerts, "history": history}
 
     def _trace(self, request: Trace) -> dict[str, Any]:
-        live = self._pipeline.live()
-        patients = [patient.patient for patient in live.patients]
-        patient = request.patient or (patients[0] if len(patients) == 1 else "")
-        if not patient:
-            known = f"say which patient: {', '.join(patients)}" if patients else "nobody seen yet"
-            raise ControlError(f"nothing to trace: {known}")
+        patient = self._people.whom(request.patient, "trace")
         samples = self._pipeline.trace(patient, request.signal, request.seconds)
         if samples is None:
             raise ControlError(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import msgspec
 
 from edge.alerts import ACT_OF, Answer, AnswerError, adds
-from edge.control import Acknowledge, ControlError
+from edge.control import Acknowledge, ControlError, Enter, Tell
+from edge.events import ENTERABLE, ENTRY, HOURLY_S, PERSON, Entry
 from edge.pipeline import ANSWER, Pipeline
 from edge.records import AlarmEvent, Alert, Packet, Record
 
@@ -49,6 +51,22 @@ class People:
         for fits, waiting in self._awaited:
             if not waiting.done() and fits(record):
                 waiting.set_result(record)
+
+    async def hear(self, request: Acknowledge | Tell | Enter) -> dict[str, Any]:
+        """Take what a person says, and return what became of it.
+
+        Raises
+        ------
+        ControlError
+            It cannot be followed; the text says why and what to do.
+        """
+        match request:
+            case Acknowledge():
+                return await self.acknowledge(request)
+            case Tell(answer=answer):
+                return await self.tell(answer)
+            case Enter():
+                return await self.enter(request)
 
     async def acknowledge(self, request: Acknowledge) -> dict[str, Any]:
         """Answer an alert.
@@ -109,6 +127,40 @@ class People:
         event, stored = await self._say(answer, fits, late)
         return {"event": event, "stored": stored}
 
+    async def enter(self, request: Enter) -> dict[str, Any]:
+        """Take what a person entered.
+
+        Raises
+        ------
+        ControlError
+            It cannot be entered, or it is not clear of whom.
+        """
+        patient = self.whom(request.patient, "enter")
+        try:
+            entry = entered(request, patient)
+        except ValueError as error:
+            raise ControlError(str(error)) from error
+        self._put(Packet(PERSON, ENTRY, self._now_s(), msgspec.json.encode(entry)))
+        return {"entry": entry, "stored": await self._is_stored()}
+
+    def whom(self, named: str, verb: str) -> str:
+        """Return the patient that was named, or the only one.
+
+        Raises
+        ------
+        ControlError
+            There is no such patient, or more than one.
+        """
+        patients = [patient.patient for patient in self._pipeline.live().patients]
+        if named in patients:
+            return named
+        known = f"say which patient: {', '.join(patients)}" if patients else "nobody seen yet"
+        if named:
+            raise ControlError(f"there is no patient {named!r}; {known}")
+        if len(patients) != 1:
+            raise ControlError(f"nothing to {verb}: {known}")
+        return patients[0]
+
     async def _say(self, answer: Answer, fits: Fits, late: str) -> tuple[Record, bool]:
         answered: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         waiting = (fits, answered)
@@ -120,11 +172,13 @@ class People:
             raise ControlError(f"{late}; look with `homeward status`") from None
         finally:
             self._awaited.remove(waiting)
+        return changed, await self._is_stored()
+
+    async def _is_stored(self) -> bool:
         try:
-            stored = await asyncio.wait_for(self._stored(), ANSWER_S)
+            return await asyncio.wait_for(self._stored(), ANSWER_S)
         except TimeoutError:
-            stored = False  # the disk hangs: said to the person, and shown in the status
-        return changed, stored
+            return False  # the disk hangs: said to the person, and shown in the status
 
     def _standing(self, beginning: str) -> Alert:
         standing = self._pipeline.live().alerts
@@ -139,3 +193,22 @@ class People:
             f"no standing alert begins with {beginning!r}; "
             + (f"standing now: {known}" if known else "none stands now")
         )
+
+
+def entered(request: Enter, patient: str) -> Entry:
+    """Return what a person entered, as it goes into the pipeline.
+
+    Raises
+    ------
+    ValueError
+        It cannot be entered, or cannot be true; the text says what can.
+    """
+    known = ENTERABLE.get(request.what)
+    value: float | str = request.value
+    if known is not None and not known.choices:
+        with suppress(ValueError):
+            value = float(request.value)
+    valid_for_s = request.valid_for_s
+    if valid_for_s is None:
+        valid_for_s = known.valid_for_s if known is not None else HOURLY_S
+    return Entry(patient, request.what, value, request.by, request.role, valid_for_s, request.age_s)

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from edge.control import Status, Trace
+from edge.events import FACTS
 from edge.packetlog import read
 from edge.pipeline import START
 from edge.records import AlertState
@@ -157,6 +158,25 @@ def test_what_cannot_be_followed_is_refused_with_a_reason(
     assert "Traceback" not in refused.stderr
 
 
+def test_what_a_person_enters_is_stored_and_counts(watched: Watched) -> None:
+    box = watched.box
+    said = box.call("enter", "oxygen", "oxygen", "--by", "Ann", "--as", "nurse", "--for", "2h")
+    assert said.returncode == 0, said.stderr
+    assert "oxygen of patient-1 is oxygen, said by Ann; it counts for 2 h" in said.stdout
+    for words, told in (
+        (("mood", "good"), "what can: oxygen, consciousness"),
+        (("temp_degc", "99"), "write a number from 25 to 45"),
+        (("consciousness", "asleep"), "write one of A, C, V, P, U"),
+        (("oxygen", "air", "--patient", "nobody"), "there is no patient 'nobody'"),
+    ):
+        refused = box.call("enter", *words, "--by", "Ann")
+        assert refused.returncode == 1
+        assert told in refused.stderr
+    # Without the year of birth it is kept and makes no score.
+    vitals = status_of(box)["live"]["patients"][0]["vitals"]
+    assert vitals["news2_refusal"] == 1.0
+
+
 def test_a_second_monitor_is_refused(watched: Watched) -> None:
     twice = watched.box.call("run", "--simulate", "quiet")
     assert twice.returncode == 1
@@ -190,7 +210,7 @@ def test_systemd_is_told_and_sigterm_ends_in_order(box: Box, tmp_path: Path) -> 
             pass
         assert last == b"STOPPING=1"
     assert monitor.returncode == 0, errors
-    assert {packet.stream for packet in read(log)} >= {START, "uart:homeward"}
+    assert {packet.stream for packet in read(log)} >= {START, FACTS, "uart:homeward"}
     assert not (box.data_dir / "control.sock").exists()
     nobody = box.call("status")
     assert nobody.returncode == 1
