@@ -178,6 +178,26 @@ def refusal(subject: Subject) -> Refusal:
     return Refusal.TOO_YOUNG if subject.at_least_years < YOUNGEST_YEARS else Refusal.NONE
 
 
+def in_words(values: Mapping[str, float | None]) -> str:
+    """Return the score of `edge.features.news2` as people read it, or why there is none.
+
+    >>> in_words({"news2_refusal": 0.0, "news2_lower": 4.0, "news2_upper": 4.0})
+    '4'
+    >>> in_words({"news2_lower": 4.0, "news2_upper": 10.0, "news2_n_missing": 2.0})
+    '4 to 10, 2 of 7 values are missing'
+    >>> in_words({"news2_refusal": 3.0})
+    'NEWS2 is not computed: it is not valid in pregnancy'
+    """
+    lower, upper = values.get("news2_lower"), values.get("news2_upper")
+    if lower is None or upper is None or math.isnan(lower) or math.isnan(upper):
+        code = values.get("news2_refusal")
+        told = next((one for one in Refusal if one == code), Refusal.NONE)
+        return told.reason if told is not Refusal.NONE else "NEWS2 is not computed"
+    n_missing = values.get("news2_n_missing") or 0.0
+    missing = f", {n_missing:g} of 7 values are missing" if n_missing else ""
+    return f"{lower:g}{missing}" if lower == upper else f"{lower:g} to {upper:g}{missing}"
+
+
 def assess(
     values: Mapping[str, float], subject: Subject, ages_s: Mapping[str, float] | None = None
 ) -> News2:

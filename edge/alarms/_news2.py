@@ -20,7 +20,7 @@ import msgspec
 
 from edge.alarms import Step
 from edge.alarms._lasting import HOLD_LIMITS_S, Lasting, met, unmet
-from edge.news2 import MOST, PARAMETERS, POINTS, WORDS, Refusal
+from edge.news2 import MOST, PARAMETERS, POINTS, WORDS, in_words
 from edge.records import Features, Finding, Score
 
 NEEDS: Final = ("ecg_mv", "hr_bpm", "pulse_bpm", "spo2_pct", "resp_brpm", "resp_au")
@@ -72,7 +72,7 @@ def lasting(rule: str, judge: Judge) -> Step:
         at_s = seen.end_s
         now = _seen(seen.values)
         if now is None:
-            return state, Finding(seen.patient, rule, at_s, None, _why_not(seen.values))
+            return state, Finding(seen.patient, rule, at_s, None, in_words(seen.values))
         count, made_by = state or (None, ())
         judged = judge(now, made_by, settings)
         if judged is None:
@@ -117,9 +117,3 @@ def _seen(values: Mapping[str, float]) -> Seen | None:
     points = {name: values.get(POINTS[name], nan) for name in PARAMETERS}
     known = {name: value for name, value in points.items() if not isnan(value)}
     return Seen(lower, upper, n_missing, n_red, known)
-
-
-def _why_not(values: Mapping[str, float]) -> str:
-    code = values.get("news2_refusal", nan)
-    told = next((refusal for refusal in Refusal if refusal == code), Refusal.NONE)
-    return told.reason if told is not Refusal.NONE else "NEWS2 is not computed"

@@ -61,7 +61,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ack": "Acknowledge an alert.",
     "pause": "Pause the sound of the alarms, for two minutes at most.",
     "handover": "Hand the watch to another carer.",
-    "enter": "Enter what no sensor sees: oxygen, consciousness, measured values.",
+    "enter": "Enter what no sensor sees, or what you measured.",
     "config": "Every setting in force, and where it was set.",
     "doctor": "Check the box end to end and say how to mend what is wrong.",
 }

@@ -12,6 +12,7 @@ from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_jso
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
 from edge.control import Status
 from edge.control.client import ControlClient
+from edge.news2 import in_words
 
 _VITALS = {
     "hr_bpm": ("heart rate", "/min", 0),
@@ -266,13 +267,16 @@ def _vital_rows(patient: dict[str, Any]) -> list[tuple[str, str, str]]:
     vitals = patient["vitals"]
     names = [name for name in _VITALS if name in vitals]
     names += [n for n in vitals if n not in _VITALS and not n.endswith(_NOT_VITAL)]
-    names = [name for name in names if not name.startswith("n_")]
+    names = [name for name in names if not name.startswith(("n_", "news2_"))]
     rows = []
     for name in names:
         label, unit, decimals = _VITALS.get(name, (name, "", 2))
         value = vitals[name]
         shown = "-" if value is None else f"{value:.{decimals}f} {unit}".rstrip()
         rows.append((label, shown, span_text(_age_s(name, vitals))))
+    if "news2_refusal" in vitals:
+        told = in_words(vitals).removeprefix("NEWS2 is ")
+        rows.append(("NEWS2", told, span_text(vitals.get("news2_age_s"))))
     if patient["score"] is not None:
         rows.append(("anomaly score", f"{patient['score']:.2f}", ""))
     return rows

@@ -175,6 +175,7 @@ def test_what_a_person_enters_is_stored_and_counts(watched: Watched) -> None:
     # Without the year of birth it is kept and makes no score.
     vitals = status_of(box)["live"]["patients"][0]["vitals"]
     assert vitals["news2_refusal"] == 1.0
+    assert "not computed: the year of birth is not set" in box.call("status").stdout
 
 
 def test_a_second_monitor_is_refused(watched: Watched) -> None:
