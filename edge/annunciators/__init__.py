@@ -155,8 +155,12 @@ class Annunciator(msgspec.Struct, frozen=True):
         alarm unheard raises ValueError.
     open : Callable
         ``open(settings, rim)`` returns at once; what does not work is said by `Opened.state`.
+    wanted : Callable
+        ``wanted(settings)``: whether anything is to be opened, so set. Pins that nobody has named
+        are no fault; a loudspeaker is always wanted.
     """
 
     name: str
     settings: type[msgspec.Struct]
     open: Callable[[Any, Rim], Opened]
+    wanted: Callable[[Any], bool] = lambda _: True

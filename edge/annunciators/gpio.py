@@ -225,7 +225,7 @@ class Lamps:
 
     def _open_and_switch(self) -> str:
         """Switch pins until that fails or it is closed; return what failed."""
-        if not self._settings.outputs() and self._settings.button_pin is None:
+        if not has_pins(self._settings):
             return _NO_PIN
         try:
             pins = self._open_pins(self._settings, self._rim.answered)
@@ -270,9 +270,14 @@ class Lamps:
             self._wake.wait(max(0.0, min(due_s - self._rim.now_s(), WAIT_S)))
 
 
+def has_pins(settings: Settings) -> bool:
+    """Return whether anything is wired."""
+    return bool(settings.outputs()) or settings.button_pin is not None
+
+
 def open_lamps(settings: Settings, rim: Rim) -> Lamps:
     """Open them; returns at once."""
     return Lamps(settings, rim)
 
 
-ANNUNCIATOR = Annunciator(name="gpio", settings=Settings, open=open_lamps)
+ANNUNCIATOR = Annunciator(name="gpio", settings=Settings, open=open_lamps, wanted=has_pins)

@@ -83,10 +83,11 @@ def find_config(given: Path | None) -> Path | None:
 
 
 def plugin_defaults() -> PluginDefaults:
-    """Return what the rules and readers that exist bring along."""
+    """Return what the rules, readers and annunciators that exist bring along."""
     import edge.alarms
+    import edge.annunciators
     import edge.readers
-    from edge.config import PluginDefaults, ReaderDefaults, RuleDefaults
+    from edge.config import AnnunciatorDefaults, PluginDefaults, ReaderDefaults, RuleDefaults
     from edge.discover import discover
 
     rules = {
@@ -105,7 +106,13 @@ def plugin_defaults() -> PluginDefaults:
         )
         for reader in discover(edge.readers, "READER", edge.readers.Reader)
     }
-    return PluginDefaults(rules=rules, readers=readers)
+    annunciators = {
+        one.name: AnnunciatorDefaults(
+            settings=one.settings, where=f"edge/annunciators/{one.name}.py"
+        )
+        for one in discover(edge.annunciators, "ANNUNCIATOR", edge.annunciators.Annunciator)
+    }
+    return PluginDefaults(rules=rules, readers=readers, annunciators=annunciators)
 
 
 def load_config(

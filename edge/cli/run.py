@@ -17,13 +17,16 @@ import msgspec
 import structlog
 import typer
 
+import edge.annunciators
 import edge.readers
+from edge.annunciators import Annunciator
 from edge.assemble import NoModel, assemble, facts_of, open_scorer, settings_of
 from edge.bundle import BundleError
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
 from edge.config import Config, Source, as_document
 from edge.daemon import Beginning, Daemon, Link, Places
+from edge.daemon.local import Chosen
 from edge.daemon.resume import kept_in
 from edge.devices import load
 from edge.discover import discover
@@ -97,9 +100,21 @@ def command(
         beginning = Beginning(trouble, kept)
         daemon = Daemon(pipeline, links, run, clock, places, beginning=beginning)
         daemon.facts = facts_of(settings, datetime.now().astimezone().year)
+        daemon.be_heard_with(*_annunciators(settings))
         return await daemon.run()
 
     return asyncio.run(monitor())
+
+
+def _annunciators(config: Config) -> list[Chosen]:
+    """Return the ways to be heard and seen that are switched on and have something to switch."""
+    every = discover(edge.annunciators, "ANNUNCIATOR", Annunciator)
+    told = [(kind, config.annunciators[kind.name]) for kind in every]
+    return [
+        Chosen(kind, one.settings)
+        for kind, one in told
+        if one.enabled and kind.wanted(one.settings)
+    ]
 
 
 def _links(

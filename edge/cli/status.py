@@ -87,6 +87,11 @@ def _troubles(report: dict[str, Any]) -> list[str]:
         for link in report["links"]
         if link["state"] == "waiting"
     ]
+    found += [
+        f"alarms do not come out through {one['name']}: {one['reason']}"
+        for one in report["annunciators"]
+        if not one["works"]
+    ]
     if report["n_overflow"]:
         found.append(f"{report['n_overflow']} packets were dropped: the box is too slow")
     return found
@@ -98,18 +103,17 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
         print_json({"record": "patient", **patient})
     for alert in live["alerts"]:
         print_json(alert)
-    for mute in live["mutes"]:
-        print_json({"record": "mute", **mute})
-    for watch in live["watches"]:
-        print_json({"record": "watch", **watch})
+    for kind, ones in (("mute", live["mutes"]), ("watch", live["watches"])):
+        for one in ones:
+            print_json({"record": kind, **one})
     for sensor in live["sensors"]:
         print_json({"record": "sensor", **sensor})
     for reading in live["readings"]:
         print_json(reading)
-    for source in live["sources"]:
-        print_json({"record": "source", **source})
-    for link in report["links"]:
-        print_json({"record": "link", **link})
+    told = (live, "source"), (report, "link"), (report, "annunciator")
+    for part, kind in told:
+        for one in part[f"{kind}s"]:
+            print_json({"record": kind, **one})
     print_json({"record": "store", **report["store"]})
     print_json(
         {

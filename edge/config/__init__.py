@@ -9,6 +9,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     complaints  faults, gathered, with the mend
     fields      one table against its struct or rule
     checks      settings that contradict each other
+    annunciators  the ways to be heard and seen at the box
     layers      the alarm rules: defaults, preset, file, patient, command line
     loading     TOML -> Config
     listing     Config -> every setting and its origin; plain values for a checkpoint
@@ -25,6 +26,8 @@ from edge.config.schema import json_schema
 from edge.config.settings import (
     Alarm,
     Alerts,
+    Annunciator,
+    AnnunciatorDefaults,
     Box,
     Config,
     ConfigError,
@@ -45,6 +48,8 @@ from edge.config.toml_text import as_toml
 __all__ = [
     "Alarm",
     "Alerts",
+    "Annunciator",
+    "AnnunciatorDefaults",
     "Box",
     "Config",
     "ConfigError",

@@ -132,6 +132,8 @@ def _words(info: inspect.Type, name: str) -> str:
             words = "one of " + ", ".join(f'"{member.value}"' for member in info.cls)
         case inspect.LiteralType():
             words = "one of " + ", ".join(f'"{value}"' for value in info.values)
+        case inspect.StrType() if info.pattern and ":" in info.pattern:
+            words = 'a time of day in "quotes", as "22:00"'
         case inspect.StrType() if info.pattern:
             words = 'text in "quotes" of letters, digits and . _ - that begins with none of these'
         case _:

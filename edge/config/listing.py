@@ -59,16 +59,21 @@ def as_document(config: Config) -> Document:
         "patients": [_patient_table(patient, config) for patient in config.patients],
         "sources": [_source_table(source) for source in config.sources],
         "alarms": {name: _alarm_table(alarm) for name, alarm in config.alarms.items()},
+        "annunciators": {
+            name: _plain({"enabled": one.enabled, **msgspec.structs.asdict(one.settings)})
+            for name, one in config.annunciators.items()
+        },
         **fixed,
     }
 
 
 def _settings(config: Config, plugins: PluginDefaults) -> Iterator[Setting]:
     for name, content in as_document(config).items():
-        if name == "alarms":
-            for rule, table in content.items():
-                default = f"default ({plugins.rules[rule].where})"
-                yield from _listed(f"alarms.{rule}", table, config, default)
+        if name in ("alarms", "annunciators"):
+            known = plugins.rules if name == "alarms" else plugins.annunciators
+            for plugin, table in content.items():
+                default = f"default ({known[plugin].where})"
+                yield from _listed(f"{name}.{plugin}", table, config, default)
         elif isinstance(content, list):
             for idx, table in enumerate(content):
                 default = "default (edge/config/settings.py)"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.config.annunciators import read_annunciators
 from edge.config.checks import (
     check_names,
     check_patient,
@@ -164,9 +165,13 @@ def _set(document: Document, key: str, typed: str) -> KeyPath:
     return (*above, last)
 
 
+_OTHERS: Final = ("patients", "sources", "alarms", "annunciators")
+"""Tables that hold tables."""
+
+
 def _checked(document: Document, plugins: PluginDefaults, told: Complaints, folder: Path) -> Config:
-    for name in document.keys() - TABLES.keys() - {"patients", "sources", "alarms"}:
-        told.unknown((name,), (*TABLES, "patients", "sources", "alarms"), "table")
+    for name in document.keys() - TABLES.keys() - set(_OTHERS):
+        told.unknown((name,), (*TABLES, *_OTHERS), "table")
     origins = {dotted(path): told.origin(path) for path in (*told.lines, *told.raw)}
     tables = {name: _table(document, name, told, folder) for name in TABLES}
     box = _box(tables.pop("box"), origins)
@@ -178,6 +183,7 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
     alarms = read_alarms(document, patients, own, plugins, told)
     escalation = Escalation(**tables["escalation"])
     check_steps(escalation, told)
+    annunciators = read_annunciators(document, plugins, told, folder)
     told.raise_if_any()
     origins = {**alarms.origins, **origins}
     return Config(
@@ -187,6 +193,7 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
         alarms=alarms.box,
         patient_alarms=alarms.patients,
         origins=origins,
+        annunciators=annunciators,
         alerts=Alerts(**tables["alerts"]),
         escalation=escalation,
         model=Model(**tables["model"]),

@@ -13,6 +13,8 @@ from edge.config.settings import (
     TABLES,
     UNIT_WORDS,
     Alarm,
+    Annunciator,
+    AnnunciatorDefaults,
     Document,
     Patient,
     PluginDefaults,
@@ -44,12 +46,14 @@ def json_schema(plugins: PluginDefaults) -> Document:
     known["alarms"] = _closed(own, "Alarm rules of this patient alone, by name.")
     readers = [_source_schema(name, reader) for name, reader in plugins.readers.items()]
     rules = {name: _rule_schema(rule) for name, rule in plugins.rules.items()}
+    annunciators = {name: _annunciator_schema(one) for name, one in plugins.annunciators.items()}
     *tables, patient = references
     properties = {
         **dict(zip(TABLES, tables, strict=True)),
         "patients": {"type": "array", "minItems": 1, "items": patient},
         "sources": {"type": "array", "items": {"oneOf": readers} if readers else False},
         "alarms": _closed(rules, "Alarm rules by name."),
+        "annunciators": _closed(annunciators, "Ways to be heard and seen at the box, by name."),
     }
     return {"$schema": _DIALECT, "title": "Homeward", **_closed(properties), "$defs": definitions}
 
@@ -73,11 +77,23 @@ def _rule_schema(rule: RuleDefaults, *, one_patient: bool = False) -> Document:
 def _source_schema(name: str, reader: ReaderDefaults) -> Document:
     common = _properties(Source, leave_out="settings")
     common["reader"] = {"const": name}
-    schema = msgspec.json.schema(reader.settings, schema_hook=_path_schema)
-    definition = schema["$defs"][reader.settings.__name__]
-    _finish(definition)
+    definition = _options(reader.settings)
     closed = _closed(common | definition["properties"], definition.get("description", ""))
     return closed | {"required": ["reader", *definition.get("required", ())]}
+
+
+def _annunciator_schema(known: AnnunciatorDefaults) -> Document:
+    common = _properties(Annunciator, leave_out="settings")
+    definition = _options(known.settings)
+    return _closed(common | definition["properties"], definition.get("description", ""))
+
+
+def _options(struct: type[msgspec.Struct]) -> Document:
+    """Return the schema of a plug-in's own options."""
+    schema = msgspec.json.schema(struct, schema_hook=_path_schema)
+    definition: Document = schema["$defs"][struct.__name__]
+    _finish(definition)
+    return definition
 
 
 def _properties(struct: type[msgspec.Struct], *, leave_out: str) -> dict[str, Document]:

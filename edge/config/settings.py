@@ -22,6 +22,7 @@ UNIT_WORDS: Mapping[str, str] = {
     "au": "arbitrary units",
     "bpm": "beats a minute",
     "brpm": "breaths a minute",
+    "dbfs": "decibels against full scale",
     "degc": "degrees Celsius",
     "flag": "0 or 1",
     "g": "g",
@@ -98,11 +99,19 @@ class ReaderDefaults(msgspec.Struct, frozen=True):
     where: str
 
 
+class AnnunciatorDefaults(msgspec.Struct, frozen=True):
+    """What this floor must know of a way to be heard or seen: see `edge.annunciators`."""
+
+    settings: type[msgspec.Struct]
+    where: str
+
+
 class PluginDefaults(msgspec.Struct, frozen=True):
-    """Rules and readers by name; the command line builds it from what it finds."""
+    """Rules, readers and annunciators by name; the command line builds it from what it finds."""
 
     rules: Mapping[str, RuleDefaults] = {}
     readers: Mapping[str, ReaderDefaults] = {}
+    annunciators: Mapping[str, AnnunciatorDefaults] = {}
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +230,20 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     settings: Mapping[str, float]
 
 
+class Annunciator(msgspec.Struct, frozen=True, kw_only=True):
+    """``[annunciators.<name>]``: one way to be heard or seen, a file of edge/annunciators.
+
+    Attributes
+    ----------
+    settings : msgspec.Struct
+        Its own options, an instance of `edge.annunciators.Annunciator.settings`; in the TOML they
+        stand in the same table.
+    """
+
+    enabled: Annotated[bool, Meta(description="Whether it is used at all.")] = True
+    settings: msgspec.Struct
+
+
 class Alerts(msgspec.Struct, frozen=True, kw_only=True):
     """``[alerts]``: how findings become alerts (`edge.alerts.AlertSettings`)."""
 
@@ -323,6 +346,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         Every rule that was found, by name, the disabled ones too.
     patient_alarms : Mapping[str, Mapping[str, Alarm]]
         The same, complete, for each patient that is watched otherwise than the rest.
+    annunciators : Mapping[str, Annunciator]
+        Every one that was found, by name, the disabled ones too.
     origins : Mapping[str, str]
         Key as `edge.config.effective` prints it -> ``file:line`` or ``command line``; a key
         that is absent has its default.
@@ -333,6 +358,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...] = ()
     alarms: Mapping[str, Alarm] = {}
     patient_alarms: Mapping[str, Mapping[str, Alarm]] = {}
+    annunciators: Mapping[str, Annunciator] = {}
     alerts: Alerts = Alerts()
     escalation: Escalation = Escalation()
     model: Model = Model()

@@ -4,6 +4,7 @@
     recorder    store and packet log, in a thread of their own
     answers     what the control socket is told
     people      what people say through it
+    local       sound and light at the box itself
     resume      what stood when the monitor was last alive
     notify      systemd
 
@@ -29,6 +30,7 @@ from edge.clock import BootClock, WallLog
 from edge.control.server import ControlServer
 from edge.daemon.answers import Answers
 from edge.daemon.intake import Intake, Link
+from edge.daemon.local import Chosen, Local
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
 from edge.events import FACTS, Facts, tell
@@ -160,6 +162,9 @@ class Daemon:
         self._intake = Intake(
             list(links), clock.now_s, places.data_dir, every_profile(), every_wire()
         )
+        self._chosen: list[Chosen] = []
+        self._local = Local(clock, self._intake.put)
+        self.show_with(self._local.show)
         log = PacketLogWriter(places.packet_log) if places.packet_log is not None else None
         self._recorder = Recorder(
             places.database, run, clock.now_s, log, str(places.packet_log or "")
@@ -168,11 +173,16 @@ class Daemon:
             pipeline, self._intake, self._recorder, run, clock.now_s, self._wall
         )
         self._answers.model_trouble = self._beginning.model_trouble
+        self._answers.annunciators = self._local.reports
         self._control = ControlServer(places.socket, self._answers.answer)
 
     def show_with(self, *shows: Show) -> None:
         """Tell these of the signal at every tick, before anything is announced or written."""
         self._shows.extend(shows)
+
+    def be_heard_with(self, *chosen: Chosen) -> None:
+        """Open these when it runs, and show them the signal at every tick."""
+        self._chosen.extend(chosen)
 
     async def run(self) -> int:
         """Monitor until SIGTERM or SIGINT; return the exit code.
@@ -189,6 +199,7 @@ class Daemon:
         recording = loop.create_task(self._recorder.run())
         ticking = loop.create_task(self._tick_until_stopped())
         try:
+            self._local.open(self._chosen)
             self._intake.start()
             await asyncio.wait({recording, ticking}, return_when=asyncio.FIRST_COMPLETED)
             broken = [t for t in (recording, ticking) if t.done() and t.exception() is not None]
@@ -205,6 +216,7 @@ class Daemon:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._intake.stop()
         await self._control.close()
+        await asyncio.to_thread(self._local.close)
         if self._pipeline.live().alerts:
             self._recorder.backlog.keep(
                 KeptAlerts(self._pipeline.alert_state(), self._clock.read())

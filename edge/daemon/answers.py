@@ -25,6 +25,7 @@ from edge.control import (
     Trace,
 )
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
+from edge.daemon.local import AnnunciatorReport
 from edge.daemon.people import People
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.live import Live as LiveNumbers
@@ -66,6 +67,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         The packet queue now, its bound, and what was dropped over it.
     store : StoreReport
         How recording goes.
+    annunciators : tuple[AnnunciatorReport, ...]
+        Sound and light at the box.
     """
 
     monitor: MonitorFacts
@@ -75,6 +78,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     max_queued: int
     n_overflow: int
     store: StoreReport
+    annunciators: tuple[AnnunciatorReport, ...] = ()
 
 
 class Answers:
@@ -93,6 +97,7 @@ class Answers:
         self._run, self._now_s, self._wall = run, now_s, wall
         self._people = People(pipeline, intake.put, recorder.stored, now_s)
         self.model_trouble = ""
+        self.annunciators: Callable[[], tuple[AnnunciatorReport, ...]] = tuple
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
         """Return the answer to one request.
@@ -128,6 +133,7 @@ class Answers:
             MAX_PACKETS,
             self._intake.n_overflow,
             self._recorder.report(),
+            self.annunciators(),
         )
 
     def _facts(self) -> MonitorFacts:

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[3]
 QUICK_ALARM = """\
 [alarms.very_low_spo2]
 delay_s = 1
+
+[annunciators.sound]
+enabled = false
 """
 
 

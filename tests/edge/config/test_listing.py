@@ -192,8 +192,9 @@ def test_the_schema_knows_every_setting_there_is():
     schema = json.loads(json.dumps(json_schema(plugins)))
     for row in effective(load(None, plugins), plugins):
         table, _, name = row.key.rpartition(".")
-        if table.startswith("alarms."):
-            known = schema["properties"]["alarms"]["properties"][table.removeprefix("alarms.")]
+        if table.startswith(("alarms.", "annunciators.")):
+            above, _, plugin = table.partition(".")
+            known = schema["properties"][above]["properties"][plugin]
         elif table.startswith("patients"):
             known = schema["$defs"]["Patient"]
         else:
