@@ -58,6 +58,8 @@ class Values:
     def __init__(self, signal: str) -> None:
         self.series = Series()
         self.n_implausible = 0
+        self.implausible_of: dict[str, int] = {}
+        """How many of them came from whom."""
         self._low, self._high = range_of(signal)
         self.last_s = -math.inf  # of the newest value that was one
         self.spacing_s = CURRENT_S[0]
@@ -73,7 +75,9 @@ class Values:
         After one that is not `awaited` (a spot check) nobody waits for the next.
         """
         if not self._low <= value <= self._high:
-            self.n_implausible += value == value  # noqa: PLR0124  # NaN is no wrong value
+            if value == value:  # noqa: PLR0124  # NaN is no wrong value
+                self.n_implausible += 1
+                self.implausible_of[self.source] = self.implausible_of.get(self.source, 0) + 1
             value = math.nan
         self.series.append(at_s, value)
         if value != value or not awaited:  # noqa: PLR0124  # NaN
@@ -142,6 +146,7 @@ class Bedside:
                 self.n_refused += 1
                 return
             slow = self._value_of(samples.signal)
+            slow.source = source
             for i, value in enumerate(samples.values.tolist()):
                 slow.take(place.start_s + i * place.step_s, value)
             return
@@ -308,6 +313,16 @@ class Bedside:
         return sum(track.n_implausible for track in self._tracks.values()) + sum(
             values.n_implausible for values in self._values.values()
         )
+
+    def implausible(self) -> dict[tuple[str, str], int]:
+        """Return how many values could be no measurement, by signal and source."""
+        found: dict[tuple[str, str], int] = {}
+        for track in self._tracks.values():
+            key = (track.signal, track.source)
+            found[key] = found.get(key, 0) + track.n_implausible
+        for signal, values in self._values.items():
+            found |= {(signal, source): n for source, n in values.implausible_of.items()}
+        return {key: n for key, n in found.items() if n}
 
     @property
     def n_overrun(self) -> int:

@@ -25,10 +25,13 @@ ASSIGN: Final = "box:assign"
 EXPECT: Final = "box:expect"
 LINK: Final = "box:link"
 DEVICE_CLOCK: Final = "box:device_clock"
+HEALTH: Final = "box:health"
 PERSON: Final = "person"
 """Source of what people do."""
 ENTRY: Final = "person:entry"
 FACTS: Final = "box:facts"
+MAX_FACTS: Final = 256
+"""Facts of the box; more means that something makes names up."""
 HELD: Final = "held_"
 """A window's signals that begin so were said or measured once and stand until they expire."""
 
@@ -102,6 +105,35 @@ class DeviceClock(msgspec.Struct, frozen=True):
     boot_s: float
     uncertainty_s: float
     basis: ClockBasis = ClockBasis.READ
+
+
+class BoxHealth(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Payload of ``box:health``: all that is known of the box itself; it replaces the last one.
+
+    Sent when something changed in substance, and every minute. A name that is absent is not known:
+    the rules that ask for it cannot tell.
+
+    Attributes
+    ----------
+    facts : Mapping[str, float]
+        Name -> number, as the rules read it: ``disk_free_pct``, ``cpu_degc``. Of what works or
+        fails (``..._fails_s``) 0: it works.
+    since_s : Mapping[str, float]
+        Name -> boot time since when; the rules read how long ago that is. So a fault that goes on
+        needs no new packet to grow older.
+    """
+
+    facts: Mapping[str, float] = {}
+    since_s: Mapping[str, float] = {}
+
+    def __post_init__(self) -> None:
+        if len(self.facts) + len(self.since_s) > MAX_FACTS:
+            raise ValueError(f"more than {MAX_FACTS} facts of the box")
+
+    def at(self, now_s: float) -> dict[str, float]:
+        """Return the facts as they are at a moment, by name."""
+        ages = {name: max(0.0, now_s - since_s) for name, since_s in self.since_s.items()}
+        return {**self.facts, **ages}
 
 
 class Enterable(msgspec.Struct, frozen=True):

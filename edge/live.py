@@ -128,7 +128,8 @@ class Live(msgspec.Struct, frozen=True):
     """The monitor at this moment, for the screen and the socket; nothing here is stored.
 
     `n_unknown` counts packets of streams that no decoder knows; `readings` are the latest of
-    every patient and signal; `signal` is what should be heard and seen at this box.
+    every patient and signal; `signal` is what should be heard and seen at this box; `box` is what
+    is known of the box itself (`edge.events.BoxHealth`), empty while nothing was told.
     """
 
     now_s: float
@@ -142,3 +143,4 @@ class Live(msgspec.Struct, frozen=True):
     signal: Signal = Signal()
     mutes: tuple[MuteLive, ...] = ()
     watches: tuple[WatchLive, ...] = ()
+    box: Mapping[str, float] = {}

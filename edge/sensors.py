@@ -42,6 +42,8 @@ class Sensors:
         self._linked: dict[str, Sensor] = {}
         self._known: OrderedDict[str, None] = OrderedDict()
         self._latest: dict[tuple[str, str], Reading] = {}
+        self.batteries: dict[str, float] = {}
+        """Source -> the charge of its battery that it told last, in percent."""
 
     def take_link(self, told: LinkTold, patient: str, at_s: float) -> LinkChange | None:
         """Take what became of a link; None where nothing changed."""
@@ -51,6 +53,7 @@ class Sensors:
         sensor.told, sensor.since_s = told, at_s
         if told.state is LinkState.REMOVED:
             self._linked.pop(told.source, None)
+            self.batteries.pop(told.source, None)
         else:
             self._linked[told.source] = sensor
         return LinkChange(
@@ -73,8 +76,11 @@ class Sensors:
     def take_battery(self, samples: Samples, source: str) -> None:
         """Take the charge of a sensor's battery."""
         sensor = self._sensor(source)
-        if sensor is not None:
-            sensor.battery_pct = float(samples.values[-1])
+        if sensor is None:
+            return
+        sensor.battery_pct = float(samples.values[-1])
+        if not math.isnan(sensor.battery_pct):
+            self.batteries[source] = sensor.battery_pct
 
     def read(
         self, samples: Samples, arrived_s: float, source: str, patient: str
@@ -110,6 +116,11 @@ class Sensors:
             source in self._linked and self._linked[source].told.state is LinkState.KEY_LOST
             for source in sources
         )
+
+    def name_of(self, source: str) -> str:
+        """Return what people call a sensor; its source where nobody named it."""
+        sensor = self._sensors.get(source)
+        return (sensor.told.name if sensor else "") or source
 
     def live(self, patient_of: dict[str, str], now_s: float) -> tuple[SensorLive, ...]:
         """Return how every sensor is, in the order in which they were first told of."""

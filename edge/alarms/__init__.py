@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import msgspec
@@ -10,6 +11,13 @@ import msgspec
 from edge.records import Category, Features, Finding, Kind, Priority, Score
 
 Step: TypeAlias = Callable[[Any, Features, Score | None, Mapping[str, float]], tuple[Any, Finding]]
+
+
+class Scope(StrEnum):
+    """What a rule watches over: every patient, or once the box itself."""
+
+    PATIENT = "patient"
+    BOX = "box"
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -41,6 +49,10 @@ class Rule(msgspec.Struct, frozen=True):
         Where the defaults come from.
     category : Category
         What it is about; decides how it sounds.
+    scope : Scope
+        BOX: asked once a second with what is known of the box (`edge.events.BoxHealth`), as soon as
+        something is, whoever lies beside it and also when nobody does; its findings are of no
+        patient (``patient`` is empty). A rule that is the box's is `Kind.TECHNICAL`.
     """
 
     name: str
@@ -55,3 +67,4 @@ class Rule(msgspec.Struct, frozen=True):
     step: Step
     source: str
     category: Category = Category.GENERAL
+    scope: Scope = Scope.PATIENT

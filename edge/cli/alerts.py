@@ -146,7 +146,7 @@ def _story_row(story: list[Moment], open_ids: set[str]) -> list[str | Text]:
     return [
         when,
         priority,
-        last.patient,
+        last.patient or "the box",
         last.rule,
         Text(state, style="bold" if stands else ""),
         span_text(lasted_s),

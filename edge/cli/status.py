@@ -204,7 +204,7 @@ def _print_alerts(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # ri
     rows = [
         (
             Text(alert["priority"], style=PRIORITY_STYLE.get(alert["priority"], "")),
-            alert["patient"],
+            alert["patient"] or "the box",
             alert["rule"],
             alert["state"] + (f" by {alert['answered_by']}" if alert["answered_by"] else ""),
             span_text(live["now_s"] - alert["since_s"]),
@@ -271,7 +271,7 @@ def _vital_rows(patient: dict[str, Any]) -> list[tuple[str, str, str]]:
     vitals = patient["vitals"]
     names = [name for name in _VITALS if name in vitals]
     names += [n for n in vitals if n not in _VITALS and not n.endswith(_NOT_VITAL)]
-    names = [name for name in names if not name.startswith(("n_", "news2_"))]
+    names = [name for name in names if not name.startswith(("n_", "news2_", "battery_"))]
     rows = []
     for name in names:
         label, unit, decimals = _VITALS.get(name, (name, "", 2))

@@ -9,6 +9,7 @@ are found, vital signs are computed, rules are asked and alerts follow. Ten-seco
     this file   the order
     settings    what it is told once, and the grid it lives on
     watched     one patient: vital signs, windows, rules
+    box         the box itself: rules that are no patient's
     alarms      the alert engine as it is used here
 """
 
@@ -30,8 +31,10 @@ from edge.events import (
     ENTRY,
     EXPECT,
     FACTS,
+    HEALTH,
     LINK,
     Assignment,
+    BoxHealth,
     DeviceClock,
     Entry,
     Expectation,
@@ -41,6 +44,8 @@ from edge.events import (
 from edge.features import FeatureFamily
 from edge.live import Live, Signal
 from edge.pipeline.alarms import Alarms
+from edge.pipeline.box import NOBODY, Box
+from edge.pipeline.equipment import equipment_of
 from edge.pipeline.settings import (
     ANSWER,
     BATTERY,
@@ -119,9 +124,10 @@ class Pipeline:
         self._settings = settings
         self._sources = Sources(decoders, settings.patient_of, settings.default_patient)
         self._stages = Stages.of(families, rules, scorer, settings)
+        self._box = Box(rules, settings.rules)
         facts = {
             rule.name: AlertRule(rule.kind, told.priority, rule.latching, rule.category)
-            for rule, told in self._stages.rules
+            for rule, told in (*self._stages.rules, *self._box.watch)
         }
         self._alarms = Alarms(facts, settings.alerts, run_id)
         self._sensors = Sensors()
@@ -191,6 +197,7 @@ class Pipeline:
             alarms.signal(now_s),
             alarms.mutes(now_s),
             alarms.watches(now_s),
+            self._box.facts,
         )
 
     def signal(self, now_s: float, patient: str = "") -> Signal:
@@ -307,6 +314,8 @@ class Pipeline:
             unheard.pop(awaited.link, None)
             if not awaited.withdrawn:
                 unheard[awaited.link] = tick_s
+        elif packet.stream == HEALTH:
+            self._box.know(HEALTH, msgspec.json.decode(packet.payload, type=BoxHealth))
         elif packet.stream == LINK:
             self._take_link(msgspec.json.decode(packet.payload, type=LinkTold), tick_s)
         else:
@@ -335,12 +344,14 @@ class Pipeline:
             beats = patient.bedside.advance(now_s)
             patient.tally.n_beats += len(beats)
             self._out.extend(beats)
-            seen = patient.see_second(now_s, self._sensors.n_keys_lost)
+            told = equipment_of(patient.bedside, self._sensors, self._sources)
+            seen = patient.see_second(now_s, self._sensors.n_keys_lost, told)
             findings += patient.ask(SECOND_S, seen, None)
             window_end_s = now_s - WINDOW_LAG_S
             if window_end_s % WINDOW_S == 0.0 and window_end_s - WINDOW_S >= self._began_s:
                 features, score = patient.see_window(window_end_s, now_s, self._out, self._note)
                 findings += patient.ask(WINDOW_S, features, score)
+        findings += self._box.ask(now_s)
         self._give_alerts(self._alarms.step(findings, now_s))
         period_s = self._settings.summary_period_s
         if now_s % period_s == 0.0 and now_s - period_s >= self._began_s:
@@ -348,7 +359,7 @@ class Pipeline:
 
     def _give_alerts(self, records: Sequence[Alert | AlarmEvent]) -> None:
         for record in records:
-            if isinstance(record, Alert):
+            if isinstance(record, Alert) and record.patient != NOBODY:
                 self._patient(record.patient).tally.add_alerts((record,))
         self._out.extend(records)
 

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from edge.alerts import AlertSettings
-from edge.events import ASSIGN, DEVICE_CLOCK, ENTRY, EXPECT, FACTS, LINK
+from edge.events import ASSIGN, DEVICE_CLOCK, ENTRY, EXPECT, FACTS, HEALTH, LINK
 from edge.records import Features, Priority, Score
 
 TICK_S: Final = 0.25
@@ -19,7 +19,7 @@ MAX_LAG_TICKS: Final = 4 * 3600
 """Ticks that are made up for one by one; after a longer standstill time goes on from now."""
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
-EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK, ENTRY, FACTS})
+EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK, ENTRY, FACTS, HEALTH})
 BATTERY: Final = "battery_pct"
 N_NOTES: Final = 20
 MAX_LINKS: Final = 256

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from edge.alarms import Rule, Step
+from edge.alarms import Rule, Scope, Step
 from edge.bedside import Bedside
 from edge.explain import name_strongest
 from edge.features import FeatureFamily
@@ -20,6 +20,7 @@ from edge.records import (
     WINDOW_S,
     Features,
     Finding,
+    Priority,
     Record,
     Score,
     ScorerError,
@@ -66,9 +67,10 @@ class Stages(msgspec.Struct, frozen=True):
         settings: PipelineSettings,
     ) -> Stages:
         """Return the stages as they are set."""
+        rules = [rule for rule in rules if rule.scope is Scope.PATIENT]
         everybody = _set(rules, settings.rules)
         watch = _enabled(everybody)
-        watch_of = {name: _enabled(_set(rules, told)) for name, told in settings.rules_of.items()}
+        watch_of = {name: in_force(rules, told) for name, told in settings.rules_of.items()}
         in_use = {rule.name for one in (watch, *watch_of.values()) for rule, _ in one}
         return cls(
             [(rule, told) for rule, told in everybody if rule.name in in_use],
@@ -89,7 +91,7 @@ class Watched:
         self._stages = stages
         self._watch = stages.watch_of.get(bedside.patient, stages.watch)
         self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in self._watch}
-        self._asked: dict[float, list[tuple[str, Step, Mapping[str, float]]]] = {}
+        self._asked: dict[float, list[tuple[str, Step, Mapping[str, float], Priority]]] = {}
         self._n_signals = -1
         self.tally = Tally()
         self.vitals: Mapping[str, float] = {}
@@ -110,15 +112,20 @@ class Watched:
             for rule, told in self._watch:
                 if not rule.needs or not had.isdisjoint(rule.needs):
                     asked = self._asked.setdefault(rule.every_s, [])
-                    asked.append((rule.name, rule.step, told.values))
+                    asked.append((rule.name, rule.step, told.values, told.priority))
         findings, states = [], self.states
-        for name, step, values in self._asked.get(every_s, ()):
+        for name, step, values, most in self._asked.get(every_s, ()):
             states[name], finding = step(states[name], seen, score, values)
-            findings.append(finding)
+            findings.append(capped(finding, most))
         return findings
 
-    def see_second(self, now_s: float, n_keys_lost: Callable[[set[str]], int]) -> Features:
-        """Return the vital signs of the second that ends now."""
+    def see_second(
+        self,
+        now_s: float,
+        n_keys_lost: Callable[[set[str]], int],
+        equipment: Mapping[str, float],
+    ) -> Features:
+        """Return the vital signs of the second that ends now, with what is told of the sensors."""
         window = self.bedside.second(now_s, SECOND_S, CONTEXT_S)
         values = _compute(self._stages.vitals, window, self.bedside.signals)
         if self._stages.scorer is not None:
@@ -127,6 +134,7 @@ class Watched:
         if self.sources:
             values["n_keys_lost"] = float(n_keys_lost(self.sources))
         values["unheard_s"] = now_s - min(self.unheard.values(), default=now_s)
+        values.update(equipment)
         self.vitals = values
         self.tally.add_vitals(values)
         return Features(self.bedside.patient, now_s - SECOND_S, SECOND_S, values)
@@ -169,6 +177,22 @@ class Watched:
             bedside.n_implausible,
             bedside.n_refused + bedside.n_overrun,
         )
+
+
+def capped(finding: Finding, most: Priority) -> Finding:
+    """Return a finding that is no more urgent than its rule is set to be.
+
+    A rule may begin at less than its own priority (`edge.alarms._graded`); who has set that
+    priority lower does not want it higher at the beginning.
+    """
+    if finding.priority is None or finding.priority.rank <= most.rank:
+        return finding
+    return msgspec.structs.replace(finding, priority=None)
+
+
+def in_force(rules: Iterable[Rule], told: Mapping[str, RuleSettings]) -> Watch:
+    """Return the rules that are not switched off, and how each is set."""
+    return _enabled(_set(rules, told))
 
 
 def _set(rules: Iterable[Rule], told: Mapping[str, RuleSettings]) -> Watch:
