@@ -27,7 +27,7 @@ from edge.clock import BootClock
 from edge.config import Config, Source, as_document
 from edge.daemon import Beginning, Daemon, Link, Places
 from edge.daemon.local import Chosen
-from edge.daemon.resume import kept_in
+from edge.daemon.resume import clock_was_set, kept_in
 from edge.devices import load
 from edge.discover import discover
 from edge.pipeline import Scores
@@ -81,7 +81,8 @@ def command(
         _log.warning("no sensor is paired yet: see `homeward scan` and `homeward pair`")
     scorer, trouble = _scorer(settings)
     clock = BootClock()
-    kept = kept_in(settings.box.data_dir / DATABASE, clock.read())
+    database = settings.box.data_dir / DATABASE
+    kept, was_set = kept_in(database, clock.read()), clock_was_set(database, clock.boot_id)
     run = Run(
         run_id=str(uuid.uuid4()),
         boot_id=clock.boot_id,
@@ -97,7 +98,7 @@ def command(
     gc.freeze()  # what is there now lives as long as the process: no need to look at it again
 
     async def monitor() -> int:
-        beginning = Beginning(trouble, kept)
+        beginning = Beginning(trouble, kept, was_set)
         daemon = Daemon(pipeline, links, run, clock, places, beginning=beginning)
         daemon.facts = facts_of(settings, datetime.now().astimezone().year)
         daemon.be_heard_with(*_annunciators(settings))

@@ -5,6 +5,7 @@
     answers     what the control socket is told
     people      what people say through it
     local       sound and light at the box itself
+    boxwatch    the box watches itself
     resume      what stood when the monitor was last alive
     notify      systemd
 
@@ -29,6 +30,8 @@ from edge.assemble import every_profile, every_wire
 from edge.clock import BootClock, WallLog
 from edge.control.server import ControlServer
 from edge.daemon.answers import Answers
+from edge.daemon.boxwatch import BoxWatch
+from edge.daemon.boxwatch.opening import open_boxwatch
 from edge.daemon.intake import Intake, Link
 from edge.daemon.local import Chosen, Local
 from edge.daemon.notify import notify, watchdog_period_s
@@ -92,10 +95,13 @@ class Beginning(msgspec.Struct, frozen=True):
         Why there is no model, for the status; empty: there is one, or none is wanted.
     kept : Kept | None
         What stood when the monitor was last alive; see `edge.daemon.resume`.
+    clock_was_set : bool
+        The wall clock was set in this boot, before this run began.
     """
 
     model_trouble: str = ""
     kept: Kept | None = None
+    clock_was_set: bool = False
 
 
 def log_line(alert: Alert) -> None:
@@ -169,6 +175,14 @@ class Daemon:
         self._recorder = Recorder(
             places.database, run, clock.now_s, log, str(places.packet_log or "")
         )
+        self.boxwatch: BoxWatch = open_boxwatch(
+            clock,
+            self._intake.put,
+            self._recorder,
+            self._local,
+            places.data_dir,
+            clock_was_set=self._beginning.clock_was_set,
+        )
         self._answers = Answers(
             pipeline, self._intake, self._recorder, run, clock.now_s, self._wall
         )
@@ -214,6 +228,7 @@ class Daemon:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.boxwatch.close()
         await self._intake.stop()
         await self._control.close()
         await asyncio.to_thread(self._local.close)
@@ -256,6 +271,7 @@ class Daemon:
         self._announce(outcome)
         self._keep(outcome, now_s)
         self._recorder.add(packets, outcome, now_s)
+        self.boxwatch.turn(now_s)
         if now_s >= self._clock_due_s:
             self._clock_due_s = now_s + CLOCK_EVERY_S
             self._compare_clocks()

@@ -50,6 +50,8 @@ class StoreReport(msgspec.Struct, frozen=True):
         Where a damaged file was moved in this run; empty: none was.
     packet_log : str
         Packet log being written, or why it ended; empty: none is kept.
+    writing_since_s : float | None
+        Boot clock at which the write began that has not come back; None: there is none.
     """
 
     path: str
@@ -61,6 +63,7 @@ class StoreReport(msgspec.Struct, frozen=True):
     n_outbox: int | None
     moved_aside: str
     packet_log: str
+    writing_since_s: float | None = None
 
 
 class Recorder:
@@ -102,6 +105,7 @@ class Recorder:
         self._written_s: float | None = None
         self._n_outbox: int | None = None
         self._moved_aside = ""
+        self._writing_since_s: float | None = None
 
     def add(self, packets: Sequence[Packet], outcome: Outcome, now_s: float) -> None:
         """Take what entered and what was made of it; returns at once."""
@@ -151,6 +155,7 @@ class Recorder:
             self._n_outbox,
             self._moved_aside,
             self._log_state,
+            self._writing_since_s,
         )
 
     async def run(self) -> None:
@@ -173,7 +178,9 @@ class Recorder:
     async def _round(self, *, everything: bool) -> bool:
         askers, self._askers = self._askers, []
         loop = asyncio.get_running_loop()
+        self._writing_since_s = self._now_s()
         trouble = await loop.run_in_executor(self._thread, self._write, everything)
+        self._writing_since_s = None
         if trouble != self._trouble:
             if trouble:
                 _log.error("cannot record", error=trouble)

@@ -29,6 +29,18 @@ def kept_in(path: Path, now: WallEntry) -> Kept | None:
     return None if kept is None else as_of(kept, now)
 
 
+def clock_was_set(path: Path, boot_id: str) -> bool:
+    """Return whether the store knows that the wall clock was set in this boot."""
+    if not path.exists():
+        return False
+    try:
+        with History.open(path) as history:
+            return any(e.boot_id == boot_id and e.synchronised for e in history.clock_log())
+    except StoreError as error:
+        _log.warning("the log of the clock cannot be read", error=str(error))
+        return False
+
+
 def as_of(kept: KeptAlerts, now: WallEntry) -> Kept:
     """Return the state with what the clocks say of the time between.
 

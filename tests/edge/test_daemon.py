@@ -24,7 +24,7 @@ from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
 from edge.daemon.resume import as_of, kept_in
 from edge.decoders import Decoder
-from edge.events import ASSIGN, EXPECT, LINK, Assignment, LinkTold, tell
+from edge.events import ASSIGN, EXPECT, HEALTH, LINK, Assignment, LinkTold, tell
 from edge.live import Signal
 from edge.packetlog import PacketLogWriter, read
 from edge.pipeline import START, Kept, Pipeline, PipelineSettings
@@ -381,7 +381,7 @@ def test_the_daemon_answers_logs_and_stops_in_order(tmp_path: Path) -> None:
     with History.open(tmp_path / "homeward.db") as history:
         assert len(history.clock_log()) == 1
     entered = list(read(tmp_path / "all.hwl"))
-    assert [p.stream for p in entered] == [START, "test"]
+    assert [p.stream for p in entered] == [START, "test", HEALTH]
 
 
 def test_an_alarm_is_announced_by_all_although_one_fails(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""What the running monitor knows of the box without waiting: its clock, its records, its sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from edge.clock import WallEntry
+from edge.daemon.local import AnnunciatorReport
+from edge.daemon.recorder import StoreReport
+from edge.events import BoxHealth
+
+STUCK_S: Final = 3.0
+"""A write that has not come back for so long: SQLite waits 5 s for another program, a disk that
+hangs for ever."""
+GIVEN_UP_S: Final = 60.0
+"""Records that were given up are told for so long after the last one."""
+START_S: Final = 7.5
+"""A loudspeaker takes some 6 s to show that it is there (`edge.annunciators._pace`)."""
+
+
+class Since:
+    """Remembers since when something has failed."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+
+    def health(self, name: str, now_s: float, *, fails: bool) -> BoxHealth:
+        """Return that it works (0), or since when it does not."""
+        if not fails:
+            self._since_s = None
+            return BoxHealth({name: 0.0})
+        if self._since_s is None or self._since_s > now_s:
+            self._since_s = now_s
+        return BoxHealth({}, {name: self._since_s})
+
+
+class ClockPart:
+    """Whether the wall clock is set.
+
+    Parameters
+    ----------
+    read : Callable
+        Both clocks, now.
+    was_set : bool
+        It was set in this boot, before this run of the monitor began.
+    """
+
+    def __init__(self, read: Callable[[], WallEntry], *, was_set: bool = False) -> None:
+        self._read, self._was_set = read, was_set
+
+    def __call__(self, _now_s: float) -> BoxHealth:
+        """Return what is known now."""
+        synchronised = self._read().synchronised
+        self._was_set = self._was_set or synchronised
+        facts = {
+            "clock_synced_flag": float(synchronised),
+            "clock_set_flag": float(self._was_set),
+        }
+        return BoxHealth(facts)
+
+
+class RecorderPart:
+    """Whether what happens is recorded."""
+
+    def __init__(self, report: Callable[[], StoreReport]) -> None:
+        self._report = report
+        self._store, self._log, self._given_up = Since(), Since(), Since()
+        self._n_dropped = 0
+        self._dropped_s: float | None = None
+
+    def __call__(self, now_s: float) -> BoxHealth:
+        """Return what is known now."""
+        report = self._report()
+        writing_s = report.writing_since_s
+        stuck = writing_s is not None and now_s - writing_s >= STUCK_S
+        if report.n_dropped > self._n_dropped:
+            self._n_dropped, self._dropped_s = report.n_dropped, now_s
+        lately = self._dropped_s is not None and now_s - self._dropped_s < GIVEN_UP_S
+        told = [
+            self._store.health("store_fails_s", now_s, fails=bool(report.trouble) or stuck),
+            self._given_up.health("given_up_fails_s", now_s, fails=lately),
+        ]
+        if report.packet_log:
+            ended = report.packet_log.startswith("ended")
+            told.append(self._log.health("log_fails_s", now_s, fails=ended))
+        return joined(told)
+
+
+class SoundPart:
+    """Whether alarms can be heard and seen at the box."""
+
+    def __init__(self, reports: Callable[[], Sequence[AnnunciatorReport]]) -> None:
+        self._reports = reports
+        self._opened_s: dict[str, float] = {}
+        self._worked: set[str] = set()
+
+    def __call__(self, now_s: float) -> BoxHealth:
+        """Return what is known now."""
+        return joined([self._one(report, now_s) for report in self._reports()])
+
+    def _one(self, report: AnnunciatorReport, now_s: float) -> BoxHealth:
+        name = f"unheard_fails_s:{report.name}"
+        if report.works:
+            self._worked.add(report.name)
+            return BoxHealth({name: 0.0})
+        opened_s = self._opened_s.setdefault(report.name, report.since_s)
+        if report.name not in self._worked and now_s - opened_s < START_S:
+            return BoxHealth()  # it has yet to show what it can
+        return BoxHealth({}, {name: report.since_s})
+
+
+def joined(told: Sequence[BoxHealth]) -> BoxHealth:
+    """Return all of it as one."""
+    facts = {name: value for one in told for name, value in one.facts.items()}
+    since_s = {name: value for one in told for name, value in one.since_s.items()}
+    return BoxHealth(facts, since_s)
