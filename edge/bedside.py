@@ -280,6 +280,23 @@ class Bedside:
         signals = self._cut_values(now_s - length_s - context_s, now_s)
         return self._window(now_s, length_s, context_s, signals)
 
+    def has_settled(self, end_s: float) -> bool:
+        """Return whether all that was measured before `end_s` is here.
+
+        So it is when the ECG has come for as long as the detector takes to be sure of a beat, every
+        other wave has come up to `end_s`, and so have a strap's intervals. A signal that has fallen
+        silent is not waited for.
+        """
+        ecg = self._ecg
+        for track in self._tracks.values():
+            awaited_s = end_s + (ecg.delay_s if ecg is not None and track is ecg.track else 0.0)
+            if end_s - SAID_S < track.ring.end_s < awaited_s:
+                return False
+        beats = self._values.get(BEATS)
+        if beats is None or self._ecg_tells:
+            return True
+        return not end_s - SAID_S < beats.series.last_s < end_s
+
     def window(self, end_s: float, length_s: float, context_s: float, now_s: float) -> Window:
         """Return the window that ends at `end_s`, with waveforms."""
         start_s = end_s - length_s - context_s

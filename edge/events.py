@@ -26,6 +26,7 @@ EXPECT: Final = "box:expect"
 LINK: Final = "box:link"
 DEVICE_CLOCK: Final = "box:device_clock"
 HEALTH: Final = "box:health"
+MODEL: Final = "box:model"
 PERSON: Final = "person"
 """Source of what people do."""
 ENTRY: Final = "person:entry"
@@ -134,6 +135,37 @@ class BoxHealth(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the facts as they are at a moment, by name."""
         ages = {name: max(0.0, now_s - since_s) for name, since_s in self.since_s.items()}
         return {**self.facts, **ages}
+
+
+class ModelState(StrEnum):
+    """What has become of the score of a window."""
+
+    LATE = "late"
+    THERE = "there"
+    FAILED = "failed"
+
+
+class ModelTold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Payload of ``box:model``: the score of a window was not there when it was due.
+
+    A score that is there in time needs no word, so most nights have none.
+
+    Attributes
+    ----------
+    patient : str
+        Whose window; empty: the model failed while no window waited, which is everybody's.
+    start_s : float
+        Where the window begins.
+    state : ModelState
+        LATE: wait on. THERE: it has come after all. FAILED: it does not come any more.
+    reason : str
+        Why, for people.
+    """
+
+    patient: str
+    start_s: float
+    state: ModelState
+    reason: str = ""
 
 
 class Enterable(msgspec.Struct, frozen=True):

@@ -49,6 +49,11 @@ class EcgLead:
         self._beat_idx = -1
         self._silent_since_s = math.inf
 
+    @property
+    def delay_s(self) -> float:
+        """How long after its R peak a beat of a running rhythm is found."""
+        return self._detector.delay_s
+
     def advance(self, until_s: float) -> list[tuple[int, float, float]]:
         """Take the samples before `until_s`; return the beats found.
 

@@ -4,12 +4,14 @@ Nothing here reads a clock, a disk or a network. Ticks lie on the boot clock's 2
 packet belongs to the first tick after its arrival; when a tick is late, the ticks that were missed
 are run one by one. A tick moves packets and time; on every whole second the signals flow, beats
 are found, vital signs are computed, rules are asked and alerts follow. Ten-second windows are cut
-`WINDOW_LAG_S` after they end, when their last beats have settled, and are scored by the model.
+when their last samples and beats have settled, 1 s after they end and at the latest `WINDOW_LAG_S`,
+and a tick later the model has scored them.
 
     this file   the order
     settings    what it is told once, and the grid it lives on
     watched     one patient: vital signs, windows, rules
     box         the box itself: rules that are no patient's
+    scoring     windows that wait for the model
     alarms      the alert engine as it is used here
 """
 
@@ -33,6 +35,7 @@ from edge.events import (
     FACTS,
     HEALTH,
     LINK,
+    MODEL,
     Assignment,
     BoxHealth,
     DeviceClock,
@@ -40,12 +43,14 @@ from edge.events import (
     Expectation,
     Facts,
     LinkTold,
+    ModelTold,
 )
 from edge.features import FeatureFamily
 from edge.live import Live, Signal
 from edge.pipeline.alarms import Alarms
 from edge.pipeline.box import NOBODY, Box
 from edge.pipeline.equipment import equipment_of
+from edge.pipeline.scoring import Scoring
 from edge.pipeline.settings import (
     ANSWER,
     BATTERY,
@@ -53,6 +58,7 @@ from edge.pipeline.settings import (
     MAX_LAG_TICKS,
     MAX_LINKS,
     N_NOTES,
+    SCORE_S,
     START,
     TICK_S,
     TICKS_A_SECOND,
@@ -82,6 +88,8 @@ from edge.sources import Sources, Stream, on_grid
 
 __all__ = [
     "ANSWER",
+    "MAX_LAG_TICKS",
+    "SCORE_S",
     "START",
     "TICK_S",
     "WINDOW_LAG_S",
@@ -130,6 +138,7 @@ class Pipeline:
             for rule, told in (*self._stages.rules, *self._box.watch)
         }
         self._alarms = Alarms(facts, settings.alerts, run_id)
+        self._scoring = Scoring(self._note)
         self._sensors = Sensors()
         self._link_of: dict[str, str] = {}
         self._patients: dict[str, Watched] = {}
@@ -169,6 +178,8 @@ class Pipeline:
             tick_s = self._tick * TICK_S
             if self._queue:
                 taken = self._take_arrived(tick_s, taken)
+            if self._scoring.waiting:
+                self._collect_scores(tick_s)
             if self._tick % TICKS_A_SECOND == 0:
                 self._live_second(tick_s)
             self._tick += 1
@@ -318,6 +329,9 @@ class Pipeline:
             self._box.know(HEALTH, msgspec.json.decode(packet.payload, type=BoxHealth))
         elif packet.stream == LINK:
             self._take_link(msgspec.json.decode(packet.payload, type=LinkTold), tick_s)
+        elif packet.stream == MODEL:
+            said = msgspec.json.decode(packet.payload, type=ModelTold)
+            self._scoring.take(said, self._patients.values(), tick_s)
         else:
             self._sensors.take_clock(msgspec.json.decode(packet.payload, type=DeviceClock))
 
@@ -347,15 +361,23 @@ class Pipeline:
             told = equipment_of(patient.bedside, self._sensors, self._sources)
             seen = patient.see_second(now_s, self._sensors.n_keys_lost, told)
             findings += patient.ask(SECOND_S, seen, None)
-            window_end_s = now_s - WINDOW_LAG_S
-            if window_end_s % WINDOW_S == 0.0 and window_end_s - WINDOW_S >= self._began_s:
-                features, score = patient.see_window(window_end_s, now_s, self._out, self._note)
-                findings += patient.ask(WINDOW_S, features, score)
+            window_end_s = patient.is_due(now_s, self._began_s)
+            if window_end_s is not None:
+                features = patient.cut_window(window_end_s, now_s)
+                self._out.append(features)
+                self._scoring.add(patient, features, now_s)
         findings += self._box.ask(now_s)
         self._give_alerts(self._alarms.step(findings, now_s))
         period_s = self._settings.summary_period_s
         if now_s % period_s == 0.0 and now_s - period_s >= self._began_s:
             self._summarise(now_s - period_s, period_s)
+
+    def _collect_scores(self, now_s: float) -> None:
+        findings: list[Finding] = []
+        for patient, seen, score in self._scoring.collect(now_s, self._out):
+            findings += patient.ask(WINDOW_S, seen, score)
+        if findings:
+            self._give_alerts(self._alarms.step(findings, now_s))
 
     def _give_alerts(self, records: Sequence[Alert | AlarmEvent]) -> None:
         for record in records:

@@ -8,18 +8,26 @@ from typing import Final, Protocol
 import msgspec
 
 from edge.alerts import AlertSettings
-from edge.events import ASSIGN, DEVICE_CLOCK, ENTRY, EXPECT, FACTS, HEALTH, LINK
+from edge.events import ASSIGN, DEVICE_CLOCK, ENTRY, EXPECT, FACTS, HEALTH, LINK, MODEL
 from edge.records import Features, Priority, Score
 
 TICK_S: Final = 0.25
 TICKS_A_SECOND: Final = 4
+SETTLED_LAG_S: Final = 1.0
+"""A window is cut this long after its end where all its samples and beats have come by then."""
 WINDOW_LAG_S: Final = 2.0
-"""A window is cut this long after its end; `edge.dsp.beats` has reported its beats by then."""
+"""Where a link is late, the window is cut with what has come until so long after its end."""
+SCORE_S: Final = TICK_S
+"""How long after its features the score of a window is due."""
+SCORE_LIMIT_S: Final = 5.0
+"""A late score nobody has told of for so long has failed."""
 MAX_LAG_TICKS: Final = 4 * 3600
 """Ticks that are made up for one by one; after a longer standstill time goes on from now."""
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
-EVENTS: Final = frozenset({ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK, ENTRY, FACTS, HEALTH})
+EVENTS: Final = frozenset(
+    {ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK, ENTRY, FACTS, HEALTH, MODEL}
+)
 BATTERY: Final = "battery_pct"
 N_NOTES: Final = 20
 MAX_LINKS: Final = 256

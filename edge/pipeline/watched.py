@@ -13,7 +13,13 @@ from edge.bedside import Bedside
 from edge.explain import name_strongest
 from edge.features import FeatureFamily
 from edge.live import PatientLive
-from edge.pipeline.settings import PipelineSettings, RuleSettings, Scores
+from edge.pipeline.settings import (
+    SETTLED_LAG_S,
+    WINDOW_LAG_S,
+    PipelineSettings,
+    RuleSettings,
+    Scores,
+)
 from edge.records import (
     CONTEXT_S,
     SECOND_S,
@@ -23,7 +29,6 @@ from edge.records import (
     Priority,
     Record,
     Score,
-    ScorerError,
     Window,
 )
 from edge.summaries import Tally
@@ -98,6 +103,7 @@ class Watched:
         self.score = math.nan
         self.n_windows = 0
         self.model_failed = False
+        self._cut_s = -math.inf
         self.sources: set[str] = set()
         """Sensors whose link somebody told of."""
         self.unheard: dict[str, float] = {}
@@ -139,30 +145,46 @@ class Watched:
         self.tally.add_vitals(values)
         return Features(self.bedside.patient, now_s - SECOND_S, SECOND_S, values)
 
-    def see_window(
-        self, end_s: float, now_s: float, out: list[Record], note: Callable[[str], None]
-    ) -> tuple[Features, Score | None]:
-        """Return features and score of the window that ends at `end_s`; they go to `out` too."""
+    def cut_window(self, end_s: float, now_s: float) -> Features:
+        """Return the features of the window that ends at `end_s`."""
         window = self.bedside.window(end_s, WINDOW_S, CONTEXT_S, now_s)
         values = _compute(self._stages.families, window, set(window.signals))
-        features = Features(self.bedside.patient, end_s - WINDOW_S, WINDOW_S, values)
-        out.append(features)
         self.n_windows += 1
+        return Features(self.bedside.patient, end_s - WINDOW_S, WINDOW_S, values)
+
+    def is_due(self, now_s: float, began_s: float) -> float | None:
+        """Return the end of the window that is to be cut now; None: none is."""
+        end_s = now_s - now_s % WINDOW_S
+        lag_s = now_s - end_s
+        if not SETTLED_LAG_S <= lag_s <= WINDOW_LAG_S or end_s == self._cut_s:
+            return None
+        if end_s - WINDOW_S < began_s:
+            return None
+        if lag_s < WINDOW_LAG_S and not self.bedside.has_settled(end_s):
+            return None
+        self._cut_s = end_s
+        return end_s
+
+    def take_score(self, seen: Features, out: list[Record]) -> Score | None:
+        """Return the model's score of a window; it goes to `out` too.
+
+        Raises
+        ------
+        ScorerError
+            The model failed; the limits go on without it.
+        """
         scorer = self._stages.scorer
         if scorer is None:
-            return features, None
-        try:
-            score = name_strongest(scorer.score(features), features, self._stages.words)
-        except ScorerError as error:
-            # The limits go on without it; `edge.alarms.model_failed` tells.
-            if not self.model_failed:
-                note(str(error))
-            self.model_failed, self.score = True, math.nan
-            return features, None
+            return None
+        score = name_strongest(scorer.score(seen), seen, self._stages.words)
         self.model_failed = False
         self.score = score.value
         out.append(score)
-        return features, score
+        return score
+
+    def miss_score(self) -> None:
+        """Note that the model failed; `edge.alarms.model_failed` tells."""
+        self.model_failed, self.score = True, math.nan
 
     def live(self, now_s: float) -> PatientLive:
         """Return this moment's numbers."""
