@@ -142,9 +142,17 @@ class Scorer:
             probability, contributions = self._session.run(self._outputs, self._feed)
         except Exception as error:  # onnxruntime has no base class of its own for its errors
             raise ScorerError(f"model {self.card.model_id} failed: {error}") from error
+        n = self._row.size
+        if probability.shape != (1, 1) or contributions.shape != (1, n):
+            raise ScorerError(
+                f"model {self.card.model_id} answered in the shapes {probability.shape} and "
+                f"{contributions.shape}, not in (1, 1) and (1, {n})"
+            )
         value = float(probability[0, 0])
         if not 0.0 <= value <= 1.0:
             raise ScorerError(f"model {self.card.model_id} answered {value}, no probability")
+        if not np.isfinite(contributions).all():
+            raise ScorerError(f"model {self.card.model_id} gave a contribution that is no number")
         return value, contributions[0]
 
 

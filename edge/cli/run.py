@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from edge.clock import BootClock
 from edge.config import Config, Source, as_document
 from edge.daemon import Beginning, Daemon, Link, Places
 from edge.daemon.local import Chosen
+from edge.daemon.model import LiveModel
 from edge.daemon.resume import clock_was_set, kept_in
 from edge.devices import load
 from edge.discover import discover
@@ -91,7 +93,10 @@ def command(
         config_digest=_digest(settings),
         model_id=getattr(scorer, "model_id", ""),
     )
-    pipeline = assemble(settings_of(settings), run.run_id, scorer=scorer, start_s=run.started_s)
+    model: LiveModel | None = None
+    if scorer is not None:
+        model = LiveModel(scorer, partial(open_scorer, settings.model.bundle), clock.now_s)
+    pipeline = assemble(settings_of(settings), run.run_id, scorer=model, start_s=run.started_s)
     folder = settings.box.data_dir
     places = Places(folder / DATABASE, settings.box.socket, log, folder)
     gc.collect()
@@ -101,6 +106,8 @@ def command(
         beginning = Beginning(trouble, kept, was_set)
         daemon = Daemon(pipeline, links, run, clock, places, beginning=beginning)
         daemon.facts = facts_of(settings, datetime.now().astimezone().year)
+        if model is not None:
+            daemon.score_with(model)
         daemon.be_heard_with(*_annunciators(settings))
         return await daemon.run()
 

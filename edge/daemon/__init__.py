@@ -7,6 +7,8 @@
     local       sound and light at the box itself
     boxwatch    the box watches itself
     resume      what stood when the monitor was last alive
+    steps       the ticks that are due, one by one
+    model       the model, in a thread of its own
     notify      systemd
 
 Every 250 ms, on the boot clock's grid, all packets that arrived go through the pipeline; what
@@ -34,8 +36,10 @@ from edge.daemon.boxwatch import BoxWatch
 from edge.daemon.boxwatch.opening import open_boxwatch
 from edge.daemon.intake import Intake, Link
 from edge.daemon.local import Chosen, Local
+from edge.daemon.model import LiveModel
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
+from edge.daemon.steps import Steps
 from edge.events import FACTS, Facts, tell
 from edge.live import Signal
 from edge.packetlog import PacketLogWriter
@@ -153,6 +157,7 @@ class Daemon:
         beginning: Beginning | None = None,
     ) -> None:
         self._pipeline, self._clock = pipeline, clock
+        self._steps = Steps(pipeline)
         self.facts: Sequence[Facts] = ()
         """What is known of the patients when it begins; the log begins with it."""
         self._annunciators = tuple(annunciators)
@@ -194,6 +199,11 @@ class Daemon:
         """Tell these of the signal at every tick, before anything is announced or written."""
         self._shows.extend(shows)
 
+    def score_with(self, model: LiveModel) -> None:
+        """Ask this model, which is the pipeline's, between two ticks; close it at the end."""
+        self._steps.model = model
+        self._answers.model = model
+
     def be_heard_with(self, *chosen: Chosen) -> None:
         """Open these when it runs, and show them the signal at every tick."""
         self._chosen.extend(chosen)
@@ -232,6 +242,8 @@ class Daemon:
         await self._intake.stop()
         await self._control.close()
         await asyncio.to_thread(self._local.close)
+        if self._steps.model is not None:
+            self._steps.model.close()
         if self._pipeline.live().alerts:
             self._recorder.backlog.keep(
                 KeptAlerts(self._pipeline.alert_state(), self._clock.read())
@@ -265,12 +277,12 @@ class Daemon:
 
     def _tick(self) -> None:
         now_s = self._clock.now_s()
-        packets = self._intake.take()
-        outcome = self._pipeline.advance(packets, now_s)
+        steps = list(self._steps.due(self._intake.take(), now_s))
         self._show(now_s)
-        self._announce(outcome)
-        self._keep(outcome, now_s)
-        self._recorder.add(packets, outcome, now_s)
+        for packets, outcome in steps:
+            self._announce(outcome)
+            self._keep(outcome, now_s)
+            self._recorder.add(packets, outcome, now_s)
         self.boxwatch.turn(now_s)
         if now_s >= self._clock_due_s:
             self._clock_due_s = now_s + CLOCK_EVERY_S

@@ -26,6 +26,7 @@ from edge.control import (
 )
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
 from edge.daemon.local import AnnunciatorReport
+from edge.daemon.model import LiveModel
 from edge.daemon.people import People
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.live import Live as LiveNumbers
@@ -97,6 +98,7 @@ class Answers:
         self._run, self._now_s, self._wall = run, now_s, wall
         self._people = People(pipeline, intake.put, recorder.stored, now_s)
         self.model_trouble = ""
+        self.model: LiveModel | None = None
         self.annunciators: Callable[[], tuple[AnnunciatorReport, ...]] = tuple
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
@@ -148,7 +150,7 @@ class Answers:
             run.boot_id,
             run.version,
             run.model_id,
-            self.model_trouble,
+            self.model_trouble or (self.model.trouble if self.model is not None else ""),
             run.started_s,
             now_s,
             utc,
