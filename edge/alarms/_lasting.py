@@ -4,6 +4,9 @@ What counts, in one place so that all rules count alike:
 
 - A condition has lasted `delay_s` when it was met at two moments at least that far apart, was
   never seen not met between them, and was never out of sight for longer than `hold_s`.
+- Met, but not for long enough: the rule answers None. Nothing is raised by that, and nothing ends
+  by it: after a restart every count begins anew, and an alert that stands must not end, and sound
+  again as another, while its condition goes on.
 - A moment that cannot tell changes nothing. A pending count that was out of sight for longer
   than `hold_s` begins anew; a condition that had already lasted is present again at once when it
   comes back into sight, because losing the sensor cures no one.

@@ -56,13 +56,13 @@ def _step(watched: Watched, beyond: Callable[[float, float], bool], fine: str) -
         value = seen.values.get(feature, nan)
         limit = settings[limit_name]
         if beyond(value, limit):
-            state, lasted_s, present = met(state, at_s, settings["delay_s"], settings["hold_s"])
+            state, lasted_s, lasted = met(state, at_s, settings["delay_s"], settings["hold_s"])
             reason = (
                 f"{watched.word} {round(value, 1):g} {watched.unit} for {lasted_s:.0f} s, "
                 f"limit {limit:g} {watched.unit}"
             )
             evidence = {feature: value, limit_name: limit, "lasted_s": lasted_s}
-            return state, Finding(seen.patient, rule, at_s, present, reason, evidence)
+            return state, Finding(seen.patient, rule, at_s, lasted or None, reason, evidence)
         if isnan(value):
             return state, Finding(seen.patient, rule, at_s, None, blind)
         if state is not None:

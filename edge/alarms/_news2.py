@@ -79,7 +79,7 @@ def lasting(rule: str, judge: Judge) -> Step:
             reason = f"{now.words}: {now.n_missing:g} of 7 values are missing"
             return state, Finding(seen.patient, rule, at_s, None, reason)
         if judged:
-            count, lasted_s, present = met(count, at_s, settings["delay_s"], settings["hold_s"])
+            count, lasted_s, lasted = met(count, at_s, settings["delay_s"], settings["hold_s"])
             reason = f"{now.words} for {lasted_s / 60.0:.0f} min"
             evidence = {
                 "news2_lower": now.lower,
@@ -88,7 +88,7 @@ def lasting(rule: str, judge: Judge) -> Step:
                 "lasted_s": lasted_s,
             }
             made_by = tuple(name for name, points in now.points.items() if points > 0.0)
-            finding = Finding(seen.patient, rule, at_s, present, reason, evidence)
+            finding = Finding(seen.patient, rule, at_s, lasted or None, reason, evidence)
             return (count, made_by), finding
         count = _dip(count, at_s, settings["hold_s"])
         if count is not None:

@@ -55,10 +55,10 @@ def _step(rule: str, beyond: Callable[[float, float], bool], side: str) -> Step:
         if isnan(value):
             return (lasting, hr_s), Finding(seen.patient, rule, at_s, None, BLIND)
         if beyond(value, limit):
-            lasting, lasted_s, present = met(lasting, at_s, settings["delay_s"], settings["hold_s"])
+            lasting, lasted_s, lasted = met(lasting, at_s, settings["delay_s"], settings["hold_s"])
             reason = f"{word} {round(value, 1):g} bpm for {lasted_s:.0f} s, limit {limit:g} bpm"
             evidence = {feature: value, "limit_bpm": limit, "lasted_s": lasted_s}
-            finding = Finding(seen.patient, rule, at_s, present, reason, evidence)
+            finding = Finding(seen.patient, rule, at_s, lasted or None, reason, evidence)
             return (lasting, hr_s), finding
         if feature == "pulse_bpm" and hr_s is not None and 0.0 <= at_s - hr_s < AWAY_S:
             reason = f"no heart rate reading; {word} is not {side} its limit"

@@ -51,7 +51,7 @@ def step(
             count = unmet(before, at_s, settings["hold_s"])
         counts.append(count)
     if off:
-        found = present if present or not unsure else None
+        found = present or None
         return tuple(counts), Finding(seen.patient, NAME, at_s, found, ", ".join(off), evidence)
     if unsure or not told:
         return tuple(counts), Finding(seen.patient, NAME, at_s, None, "no sensor tells")

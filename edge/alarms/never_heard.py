@@ -5,7 +5,8 @@ or out of reach was never there, and its silence must not be read as well (hazar
 
 Present when the link that has been waited for longest is older than ``limit_s`` (``>``). 60 s: a
 Bluetooth sensor may take that long to connect. False as soon as every configured link has brought
-something. Never None: the box always knows what it has heard.
+something. None while one is waited for and it is too early to say: an alert that stood before a
+restart does not end by that.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ def step(
 ) -> tuple[None, Finding]:
     """Compare the longest wait with its limit; see the module."""
     unheard_s = seen.values.get("unheard_s", 0.0)
-    # A comparison with NaN is false.
-    if not unheard_s > settings["limit_s"]:
+    # Comparisons with NaN are false.
+    if not unheard_s > 0.0:
         return state, Finding(seen.patient, NAME, seen.end_s, False, "heard")  # noqa: FBT003
+    if not unheard_s > settings["limit_s"]:
+        return state, Finding(seen.patient, NAME, seen.end_s, None, "a sensor is waited for")
     reason = f"nothing from a configured sensor for {unheard_s:.0f} s; see homeward status"
     evidence = {"unheard_s": unheard_s}
     return state, Finding(seen.patient, NAME, seen.end_s, True, reason, evidence)  # noqa: FBT003

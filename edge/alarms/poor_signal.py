@@ -31,10 +31,10 @@ def step(
     if quality >= limit:
         state = unmet(state, at_s, settings["hold_s"])
         return state, Finding(seen.patient, NAME, at_s, False, "ECG readable")  # noqa: FBT003
-    state, lasted_s, present = met(state, at_s, settings["delay_s"], settings["hold_s"])
+    state, lasted_s, lasted = met(state, at_s, settings["delay_s"], settings["hold_s"])
     reason = f"ECG too poor to read for {lasted_s:.0f} s: quality {quality:.2f}, limit {limit:g}"
     evidence = {"ecg_quality": quality, "quality_au": limit, "lasted_s": lasted_s}
-    return state, Finding(seen.patient, NAME, at_s, present, reason, evidence)
+    return state, Finding(seen.patient, NAME, at_s, lasted or None, reason, evidence)
 
 
 RULE = Rule(

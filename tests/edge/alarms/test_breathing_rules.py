@@ -33,7 +33,7 @@ def test_the_limit_itself_is_fine_and_beyond_it_is_found_after_fifteen_seconds(f
     rule, fine, beyond, priority = fact
 
     assert rates(rule, [fine] * 600) == [False] * 600
-    assert rates(rule, [beyond] * 20) == [False] * 15 + [True] * 5
+    assert rates(rule, [beyond] * 20) == [None] * 15 + [True] * 5
     assert (rule.kind, rule.priority, rule.latching) == (Kind.PHYSIOLOGICAL, priority, False)
 
 

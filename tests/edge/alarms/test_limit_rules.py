@@ -51,7 +51,9 @@ def test_beyond_the_limit_is_found_exactly_at_the_delay(fact):
     # First seen beyond at 3 s, the end of the third second.
     due_s = 3.0 + fact.delay_s
 
-    assert [f.present for f in said] == [f.at_s >= due_s for f in said]
+    # Fine, then too early to say, then found.
+    assert [f.present for f in said[:2]] == [False, False]
+    assert [f.present for f in said[2:]] == [f.at_s >= due_s or None for f in said[2:]]
 
 
 @every_limit
@@ -59,7 +61,8 @@ def test_one_good_value_before_the_delay_begins_the_count_anew(fact):
     nearly = [fact.beyond] * fact.delay_s
     said = run(fact.rule, fact.feature, [*nearly, fact.fine, *nearly])
 
-    assert {f.present for f in said} == {False}
+    pending = [None] * fact.delay_s
+    assert [f.present for f in said] == [*pending, False, *pending]
 
 
 @every_limit
@@ -93,7 +96,7 @@ def test_a_trembling_value_stays_present_in_between():
 def test_a_condition_that_comes_back_after_the_hold_waits_its_delay_again():
     said = run(low_spo2.RULE, "spo2_pct", [87.0] * 16 + [88.0] * 10 + [87.0] * 16)
 
-    assert [f.present for f in said[-17:]] == [False] * 16 + [True]
+    assert [f.present for f in said[-17:]] == [False] + [None] * 15 + [True]
 
 
 def test_a_condition_that_comes_back_just_within_the_hold_is_present_at_once():
@@ -114,7 +117,7 @@ def test_a_short_loss_of_the_reading_does_not_begin_the_count_anew():
 def test_a_long_loss_of_the_reading_begins_the_count_anew():
     said = run(low_spo2.RULE, "spo2_pct", [84.0] * 6 + [math.nan] * 10 + [84.0] * 16)
 
-    assert [f.present for f in said[16:]] == [False] * 15 + [True]
+    assert [f.present for f in said[16:]] == [None] * 15 + [True]
 
 
 def test_losing_the_sensor_cures_no_one():
@@ -127,7 +130,7 @@ def test_losing_the_sensor_cures_no_one():
 def test_a_loss_between_two_good_values_does_not_carry_an_old_condition_on():
     values = [84.0] * 16 + [95.0] + [math.nan] * 20 + [84.0]
 
-    assert run(low_spo2.RULE, "spo2_pct", values)[-1].present is False
+    assert run(low_spo2.RULE, "spo2_pct", values)[-1].present is None
 
 
 def test_a_boot_clock_that_went_back_begins_the_count_anew():

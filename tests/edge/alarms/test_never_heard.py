@@ -26,7 +26,7 @@ def states(packets, end_s):
     return [(a.at_s, a.state) for a in records if isinstance(a, Alert) and a.rule == "never_heard"]
 
 
-@pytest.mark.parametrize(("unheard_s", "present"), [(60.0, False), (60.1, True), (0.0, False)])
+@pytest.mark.parametrize(("unheard_s", "present"), [(60.0, None), (60.1, True), (0.0, False)])
 def test_the_limit_is_exact(unheard_s, present):
     seen = Features("p1", 0.0, 1.0, {"unheard_s": unheard_s})
 

@@ -21,7 +21,7 @@ def test_it_is_technical_and_low():
 def test_poor_is_strictly_below_the_limit_for_fifteen_seconds():
     said = run([{"ecg_quality": 0.3}] * 60 + [{"ecg_quality": 0.29}] * 17)
 
-    assert [f.present for f in said] == [False] * 75 + [True] * 2
+    assert [f.present for f in said] == [False] * 60 + [None] * 15 + [True] * 2
     assert said[75].reason == "ECG too poor to read for 15 s: quality 0.29, limit 0.3"
     assert said[75].evidence == {"ecg_quality": 0.29, "quality_au": 0.3, "lasted_s": 15.0}
 
