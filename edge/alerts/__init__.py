@@ -16,7 +16,8 @@ One alert is one episode of one rule for one patient. Its life (terms of IEC 606
 - **raised** when a finding says True; then **active** with every update: the reason has changed
   in substance, nobody has answered for ``reraise_s``, the condition is back or has become worse.
 - **acknowledged** by a person: stays quiet until the condition is over. A new episode sounds, and
-  so does the same one when its priority rises.
+  so does the same one when its priority rises, or when it is found again after nobody could see
+  it for longer than ``answer_s``.
 - **latched**: the condition is over, the rule is latching and nobody has answered yet.
 - **ended**: the condition was seen to be over for ``clear_s``, and a latching alert was answered.
 

@@ -228,7 +228,7 @@ class AlertEngine:
             # What nobody knows is taken for no time at all: alerts stand for at least as long.
             by_s = now_s - (away_s if known and away_s else 0.0) - restart.kept_s
         for episode in self._standing.values():
-            move(episode, by_s, now_s)
+            move(episode, by_s, now_s, known=known)
         if not restart.same_boot:
             # A process that keeps dying still carries its alerts on, step by step; after a box
             # was off for a night nobody is called for what stood the evening before.
@@ -287,6 +287,7 @@ class AlertEngine:
 
     def _acknowledge(self, episode: Episode, answer: Answer, now_s: float) -> Iterable[Alert]:
         alert = episode.alert
+        episode.seen_s = now_s
         if alert.state is AlertState.ACKNOWLEDGED and not adds(alert, answer):
             return
         over = alert.state is AlertState.LATCHED or alert.rule not in self._rules

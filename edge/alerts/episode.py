@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -41,6 +42,9 @@ class Episode(msgspec.Struct):
         long that was seen.
     waited_s, step : float, Step
         For how long nobody has answered it while nothing was paused, and whom that has reached.
+    seen_s : float
+        When a finding last said True or False, or a person answered; minus infinity: nobody
+        knows.
     """
 
     alert: Alert
@@ -59,6 +63,7 @@ class Episode(msgspec.Struct):
     lesser_for_s: float = 0.0
     waited_s: float = 0.0
     step: Step = Step.BOX
+    seen_s: float = -math.inf
 
 
 def begin(alert: Alert, finding: Finding, now_s: float, settings: AlertSettings) -> Episode:
@@ -72,6 +77,7 @@ def begin(alert: Alert, finding: Finding, now_s: float, settings: AlertSettings)
         evidence=plain(finding.evidence),
         named=dict.fromkeys(finding.evidence, _THERE),
         sounds_since_s=now_s,
+        seen_s=now_s,
         step=settings.first_step(alert.priority),
     )
 
@@ -97,6 +103,8 @@ def follow(
         said = _not_there(episode, now_s, settings, latching=latching)
     episode.present = finding.present
     episode.told_s = now_s
+    if finding.present is not None:
+        episode.seen_s = now_s
     return said
 
 
@@ -129,10 +137,11 @@ def say(episode: Episode, state: AlertState, now_s: float, settings: AlertSettin
     return episode.alert
 
 
-def move(episode: Episode, by_s: float, now_s: float) -> None:
+def move(episode: Episode, by_s: float, now_s: float, *, known: bool) -> None:
     """Put the times of an alert on the clock of another boot, and forget what was seen last.
 
-    Nothing has told of its condition since: it is as if the data could not tell.
+    Nothing has told of its condition since: it is as if the data could not tell, and `known`
+    whether it can be said for how long.
     """
     alert = episode.alert
     episode.alert = msgspec.structs.replace(
@@ -141,6 +150,7 @@ def move(episode: Episode, by_s: float, now_s: float) -> None:
     episode.said_s += by_s
     episode.sounds_since_s += by_s
     episode.told_s = now_s
+    episode.seen_s = episode.seen_s + by_s if known else -math.inf
     episode.present = None
     if episode.unsure_since_s is not None:
         episode.unsure_since_s += by_s
@@ -176,8 +186,11 @@ def _still_there(
     if priority.rank > alert.priority.rank:
         _rise(episode, priority, now_s, settings)
         quiet, changed = False, True
-    elif _has_eased(episode, priority, now_s, settings):
-        changed = True
+    else:
+        changed = _has_eased(episode, priority, now_s, settings) or changed
+        if quiet and _has_outlived(episode, now_s, settings):
+            _ask_anew(episode, now_s, settings)
+            quiet, changed = False, True
     if changed or episode.said_unsure or alert.state is AlertState.LATCHED:
         return say(episode, alert.state if quiet else AlertState.ACTIVE, now_s, settings)
     return None
@@ -186,14 +199,29 @@ def _still_there(
 def _rise(episode: Episode, priority: Priority, now_s: float, settings: AlertSettings) -> None:
     """Make the alert more urgent; an answer was given for less, and counts no more."""
     episode.lesser, episode.lesser_for_s = None, 0.0
-    alert = msgspec.structs.replace(episode.alert, priority=priority)
-    if alert.answered_by:
-        alert = msgspec.structs.replace(
-            alert, answered_by="", role=msgspec.UNSET, meaning=msgspec.UNSET
-        )
-        episode.sounds_since_s = now_s
-        episode.waited_s, episode.step = 0.0, settings.first_step(priority)
-    episode.alert = alert
+    episode.alert = msgspec.structs.replace(episode.alert, priority=priority)
+    if episode.alert.answered_by:
+        _ask_anew(episode, now_s, settings)
+
+
+def _ask_anew(episode: Episode, now_s: float, settings: AlertSettings) -> None:
+    """Let an alert ask for an answer as if it had had none."""
+    alert = episode.alert
+    episode.alert = msgspec.structs.replace(
+        alert, answered_by="", role=msgspec.UNSET, meaning=msgspec.UNSET
+    )
+    episode.sounds_since_s = now_s
+    episode.waited_s, episode.step = 0.0, settings.first_step(alert.priority)
+
+
+def _has_outlived(episode: Episode, now_s: float, settings: AlertSettings) -> bool:
+    """Return whether the condition was out of sight for longer than an answer may stand.
+
+    Who said "seen" of the evening's saturation has not seen that of the morning, when the sensor
+    is put on again.
+    """
+    # A boot clock that went back does not tell how long it was.
+    return not 0.0 <= now_s - episode.seen_s <= settings.answer_s
 
 
 def _has_eased(episode: Episode, priority: Priority, now_s: float, settings: AlertSettings) -> bool:

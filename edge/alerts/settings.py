@@ -68,6 +68,10 @@ class AlertSettings(msgspec.Struct, frozen=True):
     unsure_s : float
         When the data have been unable to tell for this long the reason says so. 30 s: the
         longest hold of an artefact (clinical.md 6.3).
+    answer_s : float
+        An answer stands until the condition is over, but not over a longer time in which nobody
+        could see it: found again after that, it sounds again. 120 s: as long as a pause at most
+        (hazard H7) [own].
     signal_delay_s : float
         From an alert to its sound, for all but high priority; light, record and steps do not
         wait. The delay of the condition is each rule's own. 0 s: one delay is enough [own].
@@ -90,6 +94,7 @@ class AlertSettings(msgspec.Struct, frozen=True):
     reraise_s: float = 120.0
     clear_s: float = 10.0
     unsure_s: float = 30.0
+    answer_s: float = PAUSE_MOST_S
     signal_delay_s: float = 0.0
     pause_s: float = PAUSE_MOST_S
     watch_s: float = 12 * 3600.0
@@ -125,6 +130,7 @@ _MOST_S = {
     "reraise_s": math.inf,
     "clear_s": math.inf,
     "unsure_s": math.inf,
+    "answer_s": math.inf,
     "signal_delay_s": SIGNAL_DELAY_MOST_S,
     "pause_s": PAUSE_MOST_S,
     "watch_s": WATCH_MOST_S,

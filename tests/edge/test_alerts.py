@@ -559,8 +559,10 @@ class Life(RuleBasedStateMachine):
         self.now_s = 0.0
         self.story = {}
         self.saw_false = {}
+        self.quiet = set()
+        self.seen_s = {}
 
-    def take(self, alerts):
+    def take(self, alerts, *, long_unseen=False):
         for alert in alerts:
             story = self.story.setdefault(alert.id, [])
             if story:
@@ -569,9 +571,13 @@ class Life(RuleBasedStateMachine):
                 assert (story[0].episode, story[0].since_s) == (alert.episode, alert.since_s)
             else:
                 assert alert.state is RAISED
-            if any(before.state is ACKNOWLEDGED for before in story):
-                assert alert.state not in SOUNDING
-                assert alert.answered_by
+            if alert.state is ACKNOWLEDGED:
+                self.quiet.add(alert.id)
+            elif alert.id in self.quiet and alert.state in SOUNDING:
+                # An answer does not stand over a long time in which nobody could see it.
+                assert long_unseen
+                self.quiet.remove(alert.id)
+            assert (alert.id in self.quiet) == bool(alert.answered_by)
             if alert.state is ENDED and RULES[alert.rule].latching:
                 assert alert.answered_by
             story.append(alert)
@@ -589,6 +595,9 @@ class Life(RuleBasedStateMachine):
         for _ in range(n):
             self.now_s += step_s
             found = find(present, self.now_s, rule_name, patient, dict.fromkeys(sorted(names), 1.0))
+            long_unseen = present and self.now_s - self.seen_s.get(key, self.now_s) > 120.0
+            if present is not None:
+                self.seen_s[key] = self.now_s
             before = {alert.id for alert in self.on.standing()}
             changed = self.on.step([found], self.now_s)
             ended = [alert for alert in changed if alert.state is ENDED]
@@ -608,13 +617,14 @@ class Life(RuleBasedStateMachine):
                 }
                 assert not ended or (rule_name == LOST and len(raised) == 1)
             assert all((alert.patient, alert.rule) == key for alert in ended + raised)
-            self.take(changed)
+            self.take(changed, long_unseen=long_unseen)
 
     @precondition(lambda self: self.on.standing())
     @rule(which=st.integers(0, 5), by=st.sampled_from(["Anna", "Ben"]))
     def person_acknowledges(self, which, by):
         standing = self.on.standing()
         alert = standing[which % len(standing)]
+        self.seen_s[alert.patient, alert.rule] = self.now_s
         self.take(self.on.answer(Answer("acknowledge", alert.id, by), self.now_s))
 
     @rule()

@@ -69,6 +69,24 @@ def test_a_score_that_goes_on_over_a_restart_is_the_same_alert():
     assert stood.id in {a.id for a in after.live().alerts}
 
 
+def test_a_sensor_put_on_again_after_an_hour_alarms_though_the_last_alarm_was_answered():
+    ill = oximeter(0, 60, 80, 70)
+    watched, _ = run(ill, 0.0, 60.0)
+    stood = {a.rule: a.id for a in watched.live().alerts}
+    watched.advance([], 80.0)
+    watched.advance([acknowledged(a, 80.25) for a in watched.live().alerts], 3599.0)
+    assert not watched.signal(3599.0).audible
+
+    watched.advance(oximeter(3600, 3630, 80, 70), 3630.0)
+
+    assert watched.signal(3630.0).audible
+    assert watched.signal(3630.0).priority.value == "high"
+    sounding = [a for a in watched.live().alerts if a.state is AlertState.ACTIVE]
+    assert {a.rule: a.id for a in sounding} == {
+        rule: stood[rule] for rule in ("low_spo2", "very_low_spo2")
+    }
+
+
 def test_a_condition_that_is_over_after_a_restart_ends():
     before, _ = run(oximeter(0, 190, 80, 70), 0.0, 190.0)
 

@@ -224,6 +224,18 @@ class StaysQuietWhenItGetsWorse(AlertEngine):
         return said
 
 
+class BelievesAnAnswerForEver(AlertEngine):
+    """Who answered in the evening has answered for what is found in the morning."""
+
+    def __init__(self, run_id, rules):
+        super().__init__(run_id, rules, AlertSettings(answer_s=1e12))
+
+
+def test_the_search_finds_an_answer_that_is_believed_for_ever():
+    with pytest.raises(BrokenPromiseError, match="stays silent"):
+        explore(("low yes", "ack low", "nothing 130"), 4, kind=BelievesAnAnswerForEver)
+
+
 def _said(finding, *, present):
     evidence = {"x": 1.0} if present else {}
     return type(finding)(finding.patient, finding.rule, finding.at_s, present, "guessed", evidence)

@@ -5,7 +5,7 @@ import pytest
 from edge.alerts import AlertEngine, AlertSettings, Answer, AnswerError, Restart
 from edge.alerts.silence import MAX_KEPT
 from edge.live import MuteLive, Signal
-from edge.records import AlarmAct, Category, Finding, Priority, Role, Step
+from edge.records import AlarmAct, AlertState, Category, Finding, Priority, Role, Step
 from tests.edge.alerts.world import RULES
 
 HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
@@ -216,17 +216,70 @@ def test_an_alert_stands_as_long_on_the_next_clock_and_says_that_nothing_was_hea
     assert said[0].since_s == alert.since_s
 
 
-def test_what_was_answered_is_answered_after_a_power_cut():
+def answered_before(restart):
+    """Return an engine that goes on where a high alert had been answered at 1 s."""
     on = engine()
     find(on, VERY_LOW)
     on.answer(Answer("acknowledge", on.standing()[0].id, "Ann"), 1.0)
     after = engine()
-    after.restore(on.state(), Restart(3.0, 500.0, same_boot=False))
+    after.restore(on.state(), restart)
+    return after
 
-    assert heard(after, 3.0) is None
-    assert find(after, VERY_LOW, 4.0) == []
-    assert heard(after, 4.0) is None
+
+@pytest.mark.parametrize(
+    "restart",
+    [Restart(3.0, 5.0, same_boot=False, away_s=60.0), Restart(100.0, 5.0, same_boot=True)],
+)
+def test_what_was_answered_is_answered_after_a_restart(restart):
+    after = answered_before(restart)
+
+    assert heard(after, restart.now_s) is None
+    assert find(after, VERY_LOW, restart.now_s + 4.0) == []
+    assert heard(after, restart.now_s + 4.0) is None
     assert after.standing()[0].answered_by == "Ann"
+
+
+@pytest.mark.parametrize(
+    "restart",
+    [
+        Restart(3.0, 5.0, same_boot=False, away_s=28_800.0),
+        Restart(28_800.0, 5.0, same_boot=True),
+        # Nobody knows for how long the box was off: in doubt it sounds, as with pauses.
+        Restart(3.0, 5.0, same_boot=False),
+    ],
+)
+def test_an_answer_of_the_evening_does_not_hide_what_is_found_in_the_morning(restart):
+    after = answered_before(restart)
+
+    assert heard(after, restart.now_s) is None
+    (again,) = find(after, VERY_LOW, restart.now_s + 4.0)
+    assert (again.state, again.answered_by) == (AlertState.ACTIVE, "")
+    assert heard(after, restart.now_s + 4.0) is Priority.HIGH
+    assert after.elapse(restart.now_s + 4.0) == []
+    assert [e.step for e in after.elapse(restart.now_s + 30.0)] == [Step.FIRST_CARER]
+
+
+@pytest.mark.parametrize(("blind_s", "sounds"), [(120.0, None), (121.0, Priority.HIGH)])
+def test_an_answer_stands_over_a_short_blindness_only(blind_s, sounds):
+    on = engine()
+    find(on, VERY_LOW)
+    on.answer(Answer("acknowledge", on.standing()[0].id, "Ann"), 0.0)
+    for second in range(1, int(blind_s)):
+        find(on, VERY_LOW, float(second), None)
+    assert heard(on, blind_s) is None
+    find(on, VERY_LOW, blind_s)
+
+    assert heard(on, blind_s) is sounds
+
+
+def test_who_answers_while_the_sensor_is_off_is_not_called_again_when_it_is_back():
+    on = engine()
+    find(on, VERY_LOW)
+    find(on, VERY_LOW, 1.0, None)
+    on.answer(Answer("acknowledge", on.standing()[0].id, "Ann"), 600.0)
+    find(on, VERY_LOW, 660.0)
+
+    assert heard(on, 660.0) is None
 
 
 def test_steps_go_on_after_a_power_cut_where_they_were():

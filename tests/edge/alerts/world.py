@@ -46,13 +46,15 @@ class Stands:
 
     `sounds`: True; False once answered; None: over, latched, and heard on. `gone_s`: fault ->
     for how long it was seen to be gone, None while it is there. `told_s`: when the condition was
-    last seen, None where it was not since.
+    last seen, None where it was not since. `seen_s`: when it was last seen, there or
+    not, None where nobody knows.
     """
 
     priority: Priority
     sounds: bool | None = True
     gone_s: dict = field(default_factory=dict)
     told_s: float | None = None
+    seen_s: float | None = None
     lesser: Priority | None = None
     lesser_s: float = 0.0
 
@@ -60,8 +62,10 @@ class Stands:
         """The condition is there; what is worse or new sounds, what is less counts if it lasts."""
         passed_s = 0.0 if self.told_s is None else now_s - self.told_s
         self.told_s = now_s
+        out_of_sight = self.seen_s is None or now_s - self.seen_s > 120.0
+        self.seen_s = now_s
         worse = priority.rank > self.priority.rank
-        if worse or faults - set(self.gone_s):
+        if worse or out_of_sight or faults - set(self.gone_s):
             self.sounds = True
         self.note_faults(faults, passed_s)
         if worse or priority is self.priority:
@@ -107,7 +111,8 @@ class Reckoning:
         if rule in self.stands:
             self.stands[rule].see(priority, faults, now_s)
         else:
-            self.stands[rule] = Stands(priority, gone_s=dict.fromkeys(faults), told_s=now_s)
+            none_gone = dict.fromkeys(faults)
+            self.stands[rule] = Stands(priority, gone_s=none_gone, told_s=now_s, seen_s=now_s)
 
     def blind(self, rule):
         if rule in self.stands:
@@ -120,11 +125,12 @@ class Reckoning:
         else:
             self.stands.pop(rule, None)
 
-    def answered(self, rule):
-        if self.stands[rule].sounds is None:
+    def answered(self, rule, now_s):
+        stands = self.stands[rule]
+        if stands.sounds is None:
             del self.stands[rule]
         else:
-            self.stands[rule].sounds = False
+            stands.sounds, stands.seen_s = False, now_s
 
     def loudest(self):
         return worst(s.priority for s in self.stands.values() if s.sounds is not False)
@@ -244,7 +250,7 @@ class World:
             alert = next(a for a in self.on.standing() if a.rule == rule)
             role = Role.PATIENT if words[0] == "patient" else Role.CARER
             self.on.answer(Answer("acknowledge", alert.id, "Ann", role), self.now_s)
-            self.must.answered(rule)
+            self.must.answered(rule, self.now_s)
             return
         if event == "resume":
             self.on.answer(Answer("resume", by="Ann"), self.now_s)
@@ -262,8 +268,8 @@ class World:
     def begin_again(self, event):
         """Restart the process, or the box: with the wall clock known (after so long) or not."""
         state = self.on.state()
-        for rule in self.must.stands:
-            self.must.blind(rule)
+        for stands in self.must.stands.values():
+            stands.told_s = None
         self.on = self.kind("run-2" if self.on._run_id == "run" else "run", RULES)
         kept_s = self.now_s
         if event == "restart":
@@ -273,6 +279,9 @@ class World:
         away_s = float(event.split()[-1]) if "after" in event else None
         self.now_s = 20.0
         self.on.restore(state, Restart(self.now_s, kept_s, same_boot=False, away_s=away_s))
+        for stands in self.must.stands.values():
+            known = away_s is not None and stands.seen_s is not None
+            stands.seen_s = stands.seen_s - kept_s - away_s + self.now_s if known else None
         timed = {kind: told for kind, told in self.must.mutes.items() if told[1] is not None}
         for kind, (upto, over_s) in timed.items():
             left_s = 0.0 if away_s is None else over_s - kept_s - away_s
