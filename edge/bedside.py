@@ -18,6 +18,7 @@ from edge.dsp.ecg import EcgLead
 from edge.dsp.held import HeldValues
 from edge.dsp.plausible import range_of
 from edge.dsp.ring import Series
+from edge.dsp.several import Several
 from edge.dsp.timeline import Placement
 from edge.dsp.track import Track
 from edge.records import Beat, Samples, TimeArray, Window
@@ -43,11 +44,6 @@ WAVE: Final = "resp_au"
 BREATHS: Final = "breath_brpm"
 """Of every breath in a breathing wave, the rate since the one before."""
 LEAD_OFF: Final = "lead_off_flag"
-WORST_OF: Final = {"contact_flag": min, LEAD_OFF: max, "battery_pct": min}
-"""What every sensor says of itself: of a patient's sensors the worst counts."""
-SAID_S: Final = 15.0
-"""How long a flag one sensor raised stands beside those of the others."""
-BATTERY_S: Final = 24 * 3600.0
 DERIVED: Final = frozenset({BEATS, QUALITY, BREATHS})
 """What may be made here of another signal and covers nothing of its own."""
 
@@ -133,7 +129,7 @@ class Bedside:
         self._ecg_tells = False
         """Whether the ECG has shown its first beat; until then a strap's intervals count."""
         self._beat_clocks: dict[str, BeatClock] = {}
-        self._said: dict[str, dict[str, tuple[float, float]]] = {}
+        self._several = Several()
         self._ecg: EcgLead | None = None
         self._wave: Breaths | None = None
         self.held = HeldValues()
@@ -148,7 +144,8 @@ class Bedside:
             slow = self._value_of(samples.signal)
             slow.source = source
             for i, value in enumerate(samples.values.tolist()):
-                slow.take(place.start_s + i * place.step_s, value)
+                at_s = place.start_s + i * place.step_s
+                slow.take(at_s, self._several.worst(samples.signal, source, at_s, value))
             return
         track = self._tracks.get((samples.signal, samples.lead, source))
         if track is None or track.fs_hz != samples.fs_hz:
@@ -176,7 +173,8 @@ class Bedside:
         times_s = self._times_s(samples, arrived_s, source)
         beats, awaited = [], not samples.spot
         for at_s, value in zip(times_s.tolist(), samples.values.tolist(), strict=True):
-            values.take(at_s, self._worst(samples.signal, source, at_s, value), awaited=awaited)
+            worst = self._several.worst(samples.signal, source, at_s, value)
+            values.take(at_s, worst, awaited=awaited)
             if samples.signal == BEATS:
                 beats.append(self._beat(at_s, value, source, "", -1))
         return beats
@@ -215,19 +213,7 @@ class Bedside:
             self._wave = Breaths(wave) if wave is not None else None
             self._values.pop(BREATHS, None)
         self._values = {n: v for n, v in self._values.items() if v.source != source}
-        for said in self._said.values():
-            said.pop(source, None)
-
-    def _worst(self, signal: str, source: str, at_s: float, value: float) -> float:
-        """Return the worst of what the sensors that speak now say of themselves."""
-        if signal not in WORST_OF:
-            return value
-        said = self._said.setdefault(signal, {})
-        if source in said or len(said) < MAX_SIGNALS:
-            said[source] = (at_s, value)
-        span_s = BATTERY_S if signal == "battery_pct" else SAID_S
-        known = [v for since_s, v in said.values() if at_s - since_s <= span_s and v == v]  # noqa: PLR0124
-        return WORST_OF[signal](known) if known else value
+        self._several.forget(source)
 
     def advance(self, until_s: float) -> list[Beat]:
         """Let the samples taken before `until_s` flow; return the beats found in them."""

@@ -186,3 +186,15 @@ def test_a_rule_that_one_patient_does_not_want_watches_the_others():
 
     assert run(packets, 60.0, rules_of={PATIENT: {"low_spo2": off}})[1] == []
     assert run(packets, 60.0, rules_of={"somebody": {"low_spo2": off}})[1]
+
+
+@pytest.mark.parametrize(("well_s", "ill_s"), [(0.1, 0.9), (0.9, 0.1)])
+def test_of_two_oximeters_the_one_that_is_well_does_not_hide_the_other(well_s, ill_s):
+    two = [
+        msgspec.structs.replace(clip(s + at_s, spo2_pct, pulse_bpm), source=name)
+        for s in range(30)
+        for name, at_s, spo2_pct, pulse_bpm in (("a", well_s, 97, 70), ("b", ill_s, 80, 160))
+    ]
+    _, alerts = run(two, 30.0)
+
+    assert {a.rule for a in alerts} == {"very_low_spo2", "low_spo2", "very_high_hr"}
