@@ -54,7 +54,7 @@ CLOCK_EVERY_S = 1.0
 
 KEEP_EVERY_S = 60.0
 """While an alert stands, what the engine remembers is kept this often, changed or not: its clocks
-run on. With every alert and every act on the alarms it is kept at once."""
+run on. With every alert, every act on the alarms and every entry it is kept at once."""
 
 _log = structlog.get_logger("monitor")
 
@@ -164,6 +164,7 @@ class Daemon:
         self._shows: list[Show] = []
         self._beginning = beginning or Beginning()
         self._keep_due_s = math.inf
+        self._n_entered = 0
         self._run_facts = run
         self._wall = WallLog()
         self._clock_due_s = -math.inf
@@ -244,10 +245,8 @@ class Daemon:
         await asyncio.to_thread(self._local.close)
         if self._steps.model is not None:
             self._steps.model.close()
-        if self._pipeline.live().alerts:
-            self._recorder.backlog.keep(
-                KeptAlerts(self._pipeline.alert_state(), self._clock.read())
-            )
+        if self._pipeline.live().alerts or self._n_entered:
+            self._remember()
         await self._recorder.close()
         _log.info("stopped", n_unwritten=len(self._recorder.backlog))
 
@@ -301,13 +300,17 @@ class Daemon:
                 _log.exception("cannot show", by=repr(show))
 
     def _keep(self, outcome: Outcome, now_s: float) -> None:
-        """Put what the alert engine remembers in line for the disk, with what it has said."""
+        """Put what outlives a restart in line for the disk, with what was said."""
         changed = any(isinstance(record, Alert | AlarmEvent) for record in outcome.records)
-        if changed or now_s >= self._keep_due_s:
-            state, at = self._pipeline.alert_state(), self._clock.read()
-            self._recorder.backlog.keep(KeptAlerts(state, at))
+        n_entered, self._n_entered = self._n_entered, self._pipeline.n_entered
+        if changed or self._n_entered != n_entered or now_s >= self._keep_due_s:
+            self._remember()
             stands = bool(self._pipeline.live().alerts)
             self._keep_due_s = now_s + KEEP_EVERY_S if stands else math.inf
+
+    def _remember(self) -> None:
+        kept = KeptAlerts(self._pipeline.alert_state(), self._clock.read())
+        self._recorder.backlog.keep(kept)
 
     def _announce(self, outcome: Outcome) -> None:
         for record in outcome.records:

@@ -12,7 +12,7 @@ import msgspec
 from edge.alerts import ACT_OF, Answer, AnswerError, adds
 from edge.control import Acknowledge, ControlError, Enter, Tell
 from edge.events import ENTERABLE, ENTRY, HOURLY_S, PERSON, Entry
-from edge.pipeline import ANSWER, Pipeline
+from edge.pipeline import ANSWER, TICK_S, Pipeline
 from edge.records import AlarmEvent, Alert, Packet, Record
 
 ANSWER_S = 4.0
@@ -140,7 +140,13 @@ class People:
             entry = entered(request, patient)
         except ValueError as error:
             raise ControlError(str(error)) from error
-        self._put(Packet(PERSON, ENTRY, self._now_s(), msgspec.json.encode(entry)))
+        said_s = self._now_s()
+        self._put(Packet(PERSON, ENTRY, said_s, msgspec.json.encode(entry)))
+        if not await self._is_taken(said_s):
+            raise ControlError(
+                f"the monitor did not take {request.what} within {ANSWER_S:.0f} s; look with "
+                "`homeward status`"
+            )
         return {"entry": entry, "stored": await self._is_stored()}
 
     def whom(self, named: str, verb: str) -> str:
@@ -173,6 +179,14 @@ class People:
         finally:
             self._awaited.remove(waiting)
         return changed, await self._is_stored()
+
+    async def _is_taken(self, said_s: float) -> bool:
+        """Wait for the tick that takes what was said; only then is it in line for the disk."""
+        while self._pipeline.now_s < said_s:
+            if self._now_s() - said_s > ANSWER_S:
+                return False
+            await asyncio.sleep(TICK_S / 2)
+        return True
 
     async def _is_stored(self) -> bool:
         try:

@@ -7,7 +7,8 @@ newer one takes the place of the one before, whoever it came from.
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -23,11 +24,17 @@ MAX_HELD: Final = 32
 """Names that are kept; more means that something makes names up."""
 
 
+Kept: TypeAlias = tuple[str, float, float, float]
+"""Name, when it was so, value, and until when it stands: plain, to be written down."""
+
+
 class HeldValues:
     """The values of one patient that stand."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[Samples, float]] = {}
+        self.n_taken = 0
+        """Values taken that expire, to see that there is something new to write down."""
 
     def take(self, signal: str, at_s: float, value: float, until_s: float = math.inf) -> None:
         """Let a value stand from now on.
@@ -50,6 +57,7 @@ class HeldValues:
         times_s.setflags(write=False)
         values.setflags(write=False)
         self._held[signal] = (Samples(signal, at_s, 0.0, values, times_s=times_s), until_s)
+        self.n_taken += math.isfinite(until_s)
 
     def take_spot(self, samples: Samples, at_s: float) -> None:
         """Let a measurement of its own stand where it is one that does."""
@@ -59,3 +67,16 @@ class HeldValues:
     def standing(self, now_s: float) -> dict[str, Samples]:
         """Return what stands at `now_s`, by name."""
         return {n: held for n, (held, until_s) in self._held.items() if now_s < until_s}
+
+    def kept(self) -> list[Kept]:
+        """Return what expires, to be written down; facts are told anew at every start."""
+        return [
+            (name, held.start_s, held.values.item(-1), until_s)
+            for name, (held, until_s) in self._held.items()
+            if math.isfinite(until_s)
+        ]
+
+    def restore(self, kept: Iterable[Kept], by_s: float) -> None:
+        """Let what was written down stand again, its times moved on to this boot's clock."""
+        for name, at_s, value, until_s in kept:
+            self.take(name, at_s + by_s, value, until_s + by_s)

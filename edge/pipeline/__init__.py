@@ -13,6 +13,7 @@ and a tick later the model has scored them.
     box         the box itself: rules that are no patient's
     scoring     windows that wait for the model
     alarms      the alert engine as it is used here
+    kept        what outlives a restart
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from edge.live import Live, Signal
 from edge.pipeline.alarms import Alarms
 from edge.pipeline.box import NOBODY, Box
 from edge.pipeline.equipment import equipment_of
+from edge.pipeline.kept import Remembered, moved_by_s, pack, unpack
 from edge.pipeline.scoring import Scoring
 from edge.pipeline.settings import (
     ANSWER,
@@ -220,8 +222,14 @@ class Pipeline:
         self._alarms.check(answer)
 
     def alert_state(self) -> bytes:
-        """Return what the alert engine remembers, for `Start.alerts` of the next start."""
-        return self._alarms.state()
+        """Return what outlives a restart, for `Start.alerts` of the next start."""
+        held = {name: kept for name, p in self._patients.items() if (kept := p.bedside.held.kept())}
+        return pack(Remembered(self._alarms.state(), held))
+
+    @property
+    def n_entered(self) -> int:
+        """How many values were entered or measured once: more means more to be kept."""
+        return sum(patient.bedside.held.n_taken for patient in self._patients.values())
 
     def trace(self, patient: str, signal: str, length_s: float) -> Samples | None:
         """Return a copy of the last seconds of a signal; None where there is none."""
@@ -292,14 +300,22 @@ class Pipeline:
                 answer = msgspec.json.decode(packet.payload, type=Answer)
                 self._give_alerts(self._alarms.answer(answer, tick_s))
             elif packet.stream == START:
-                start = msgspec.json.decode(packet.payload, type=Start)
-                self._give_alerts(self._alarms.begin(start, tick_s))
+                self._begin(msgspec.json.decode(packet.payload, type=Start), tick_s)
             elif packet.stream in (ENTRY, FACTS):
                 self._take_known(packet, tick_s)
             else:
                 self._take_told(packet, tick_s)
         except ValueError as error:  # no such payload, no such alert, no such state
             self._note(f"{packet.stream} from {packet.source}: {error}")
+
+    def _begin(self, start: Start, tick_s: float) -> None:
+        kept = start.alerts
+        if kept is not None and not self._alarms.started:
+            by_s = moved_by_s(kept, tick_s)
+            if by_s is not None:
+                for patient, held in unpack(kept.state).held.items():
+                    self._awaiting(patient).bedside.held.restore(held, by_s)
+        self._give_alerts(self._alarms.begin(start, tick_s))
 
     def _take_known(self, packet: Packet, tick_s: float) -> None:
         """Take what a person entered, or what is known of a patient."""

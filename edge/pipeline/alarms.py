@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, Restart
 from edge.live import MuteLive, Signal, WatchLive
+from edge.pipeline.kept import unpack
 from edge.pipeline.settings import Start
 from edge.records import AlarmEvent, Alert, Finding
 
@@ -28,7 +29,8 @@ class Alarms:
     ) -> None:
         self._rules, self._settings = rules, settings
         self._engine = AlertEngine(run_id, rules, settings)
-        self._started = False
+        self.started = False
+        """Whether a `Start` has been taken."""
 
     def begin(self, start: Start, now_s: float) -> list[AlarmEvent]:
         """Take the name of the run and what stood before it; only the first time.
@@ -38,15 +40,15 @@ class Alarms:
         ValueError
             What stood cannot be read; the run begins without it.
         """
-        if self._started or self._engine.standing():
+        if self.started or self._engine.standing():
             return []
-        self._started = True
+        self.started = True
         self._engine = AlertEngine(start.run_id, self._rules, self._settings)
         kept = start.alerts
         if kept is None:
             return []
         restart = Restart(now_s, kept.kept_s, kept.same_boot, kept.away_s)
-        return self._engine.restore(kept.state, restart)
+        return self._engine.restore(unpack(kept.state).alerts, restart)
 
     def answer(self, answer: Answer, now_s: float) -> list[Alert | AlarmEvent]:
         """Take what a person said; see `AlertEngine.answer`."""

@@ -69,12 +69,12 @@ class PipelineSettings(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What the alert engine remembered before the monitor was started again.
+    """What outlived the last run: alerts, pauses, watches, and what people entered.
 
     Attributes
     ----------
     state : bytes
-        Of `edge.alerts.AlertEngine.state`.
+        Of `edge.pipeline.Pipeline.alert_state`.
     kept_s, same_boot, away_s : float, bool, float | None
         As in `edge.alerts.Restart`.
     """

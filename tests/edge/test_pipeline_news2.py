@@ -9,7 +9,7 @@ import pytest
 from edge.assemble import assemble
 from edge.events import ENTRY, FACTS, PERSON, Entry, Facts, tell
 from edge.packetlog import PacketLogWriter, read
-from edge.pipeline import PipelineSettings, RuleSettings
+from edge.pipeline import START, Kept, PipelineSettings, RuleSettings, Start
 from edge.readers import simulated
 from edge.records import Alert, AlertState, Packet, Priority, encode_record
 
@@ -198,3 +198,70 @@ def test_of_two_oximeters_the_one_that_is_well_does_not_hide_the_other(well_s, i
     _, alerts = run(two, 30.0)
 
     assert {a.rule for a in alerts} == {"very_low_spo2", "low_spo2", "very_high_hr"}
+
+
+def kept_of(watched, kept_s, **clock):
+    return Kept(watched.alert_state(), kept_s, **clock)
+
+
+def restarted(kept, at_s, packets, end_s):
+    start = Packet("box", START, at_s, msgspec.json.encode(Start("run-2", alerts=kept)))
+    watched = assemble(PipelineSettings(), "x", start_s=at_s)
+    watched.advance([start, facts(at_s), *packets], end_s)
+    return watched
+
+
+ENTERED = (
+    facts(0.0),
+    *all_entered(1.0, valid_for_s=600.0),
+    entry(2.0, "oxygen", "oxygen", 100.0),
+    entry(3.0, "temp_degc", 38.5, 5000.0),
+)
+
+
+def test_a_restart_in_the_same_boot_keeps_what_was_entered_until_it_expires():
+    before = run([*ENTERED, *oximeter(0, 50, 95, 95)], 50.0)[0]
+    kept = kept_of(before, 50.0, same_boot=True)
+    after = restarted(kept, 60.0, oximeter(60, 90, 95, 95), 90.0)
+    unbroken = run([*ENTERED, *oximeter(0, 90, 95, 95)], 90.0)[0]
+
+    assert vitals(after)["news2_n_missing"] == 0.0
+    for name in ("news2_lower", "news2_upper", "news2_age_s", "news2_oxygen_points"):
+        assert vitals(after)[name] == vitals(unbroken)[name], name
+    after.advance(oximeter(90, 110, 95, 95), 110.0)
+    assert math.isnan(vitals(after)["news2_oxygen_points"])  # expired meanwhile
+
+
+def test_what_was_entered_moves_to_the_clock_of_the_next_boot():
+    before = run([*ENTERED, *oximeter(0, 50, 95, 95)], 50.0)[0]
+    kept = kept_of(before, 50.0, same_boot=False, away_s=20.0)
+    # 70 s after the entries' own clock began, another boot is 8 s old.
+    after = restarted(kept, 8.0, oximeter(8, 28, 95, 95), 28.0)
+
+    assert vitals(after)["news2_n_missing"] == 0.0
+    assert vitals(after)["news2_age_s"] == 90.0 - 1.0
+    after.advance(oximeter(28, 48, 95, 95), 48.0)
+    assert math.isnan(vitals(after)["news2_oxygen_points"])
+    assert vitals(after)["news2_temp_points"] == 1.0
+
+
+def test_where_nobody_knows_how_long_it_was_off_nothing_entered_is_known_any_more():
+    before = run([*ENTERED, *oximeter(0, 50, 95, 95)], 50.0)[0]
+    kept = kept_of(before, 50.0, same_boot=False, away_s=None)
+
+    after = vitals(restarted(kept, 8.0, oximeter(8, 28, 95, 95), 28.0))
+    assert after["news2_n_missing"] == 5.0
+    assert after["news2_lower"] == 2.0
+
+
+def test_a_second_start_does_not_bring_back_what_was_entered():
+    kept = kept_of(run(ENTERED, 50.0)[0], 50.0, same_boot=True)
+    again = Packet("box", START, 61.0, msgspec.json.encode(Start("run-3", alerts=kept)))
+    after = restarted(None, 60.0, [again, *oximeter(60, 90, 95, 95)], 90.0)
+
+    assert vitals(after)["news2_n_missing"] == 5.0
+
+
+def test_there_is_something_to_keep_when_somebody_entered_or_a_cuff_measured():
+    assert run([facts(0.0), *oximeter(0, 20, 97, 70)], 20.0)[0].n_entered == 0
+    assert run([facts(0.0), entry(1.0, "oxygen", "air")], 20.0)[0].n_entered == 1

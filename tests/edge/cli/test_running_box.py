@@ -20,7 +20,7 @@ from edge.packetlog import read
 from edge.pipeline import START
 from edge.records import AlertState
 from edge.store import DATABASE, History
-from tests.edge.cli.box import Box, status_of, wait_for
+from tests.edge.cli.box import QUICK_ALARM, Box, status_of, wait_for
 
 START_S = 30.0
 ALARM_S = 30.0
@@ -273,6 +273,41 @@ def test_what_was_answered_and_paused_is_so_after_kill_minus_9(box: Box) -> None
         # Its condition is still there, and answered: no second alert of it.
         rules = [one["rule"] for one in standing(box)]
         assert rules.count("very_low_spo2") == 1
+    finally:
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=STOP_S)
+
+
+def test_what_was_entered_counts_after_kill_minus_9_and_so_does_news2(box: Box) -> None:
+    box.config.write_text(QUICK_ALARM + '[[patients]]\nid = "patient-1"\nbirth_year = 1950\n')
+    words = ("--simulate", str(box.folder / SCENARIO))
+
+    def score() -> tuple[Any, ...] | None:
+        status = status_of(box)
+        seen = status["live"]["patients"] if status else []
+        values = seen[0]["vitals"] if seen else {}
+        # Breaths and temperature may come late; what was entered and the oximeter make this up.
+        parts = ("oxygen", "acvpu", "nibp_sys", "spo2")
+        found = tuple(values.get(f"news2_{part}_points") for part in parts)
+        return None if None in found else found
+
+    first = box.start(*words)
+    try:
+        wait_for(lambda: status_of(box) and after_silence(box), START_S + ALARM_S, "the oximeter")
+        for what, value in (
+            ("oxygen", "oxygen"),
+            ("consciousness", "C"),
+            ("nibp_sys_mmhg", "105"),
+        ):
+            assert box.call("enter", what, value, "--by", "Ann").returncode == 0
+        before = wait_for(score, ALARM_S, "the score")
+        assert before == (2.0, 3.0, 1.0, 3.0)
+    finally:
+        first.kill()
+        first.communicate()
+    second = box.start(*words)
+    try:
+        assert wait_for(score, START_S + ALARM_S, "the score after the restart") == before
     finally:
         second.send_signal(signal.SIGTERM)
         second.communicate(timeout=STOP_S)
