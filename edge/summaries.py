@@ -9,8 +9,12 @@ from typing import Final
 
 from edge.records import Alert, AlertState, Summary
 
-VITALS: Final = ("hr_bpm", "spo2_pct", "pulse_bpm", "temp_degc")
-"""Vital signs a summary describes."""
+VITALS: Final = (
+    *("hr_bpm", "spo2_pct", "pulse_bpm", "resp_brpm", "temp_degc"),
+    *("news2_lower", "news2_upper"),
+)
+"""All that a summary describes: what is not named here never gets into one. Of NEWS2 both bounds,
+points for certain and points at most: where they differ, something was not known."""
 _QUANTILES: Final = (("min", 0.0), ("p10", 0.1), ("p50", 0.5), ("p90", 0.9), ("max", 1.0))
 
 

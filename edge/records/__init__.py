@@ -99,7 +99,7 @@ class Summary(msgspec.Struct, frozen=True, tag="summary", tag_field="record"):
     coverage : Mapping[str, float]
         Signal -> share of the period with values, 0..1.
     vitals : Mapping[str, Mapping[str, float]]
-        Vital sign -> ``n``, ``min``, ``p10``, ``p50``, ``p90``, ``max``.
+        Vital sign, or bound of NEWS2 -> ``n``, ``min``, ``p10``, ``p50``, ``p90``, ``max``.
     n_beats, n_broken, n_gaps : int
         Beats seen; packets dropped because they broke their format; gaps.
     alerts : Mapping[str, int]

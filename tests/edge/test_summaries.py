@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.records import Alert, AlertState, Kind, Priority
-from edge.summaries import Tally, describe
+from edge.summaries import VITALS, Tally, describe
 
 
 def alert(state):
@@ -44,6 +44,23 @@ def test_unknown_values_are_left_out_and_the_next_period_is_empty():
     assert (first.vitals["spo2_pct"]["min"], first.vitals["spo2_pct"]["max"]) == (95.0, 97.0)
     assert first.coverage == {"spo2_pct": 0.5}
     assert second.vitals == {}
+
+
+def test_a_summary_describes_what_is_on_the_list_and_nothing_else():
+    tally = Tally()
+    seen = {
+        "news2_lower": 4.0,
+        "news2_upper": 9.0,
+        "resp_brpm": 18.0,
+        "rr_ms": 800.0,
+        "new_au": 1.0,
+    }
+    tally.add_vitals(seen)
+    vitals = tally.close("p", 0.0, 60.0, {}).vitals
+
+    assert set(vitals) == {"news2_lower", "news2_upper", "resp_brpm"} < set(VITALS)
+    assert (vitals["news2_lower"]["p50"], vitals["news2_upper"]["p50"]) == (4.0, 9.0)
+    assert not any("raw" in name or name.endswith("_mv") for name in VITALS)
 
 
 @given(st.lists(st.floats(20, 300), min_size=1, max_size=200))
