@@ -37,6 +37,8 @@ SILENT_S: Final = 5.0
 """When the strap whose beats count has sent none for so long, another strap's count."""
 LATE_S: Final = 3.0
 """A second whose ECG is still on its way is judged by the quality of one at most this old."""
+GONE_S: Final = 15.0
+"""What has been silent for so long is not waited for when a window is cut."""
 BEATS: Final = "rr_ms"
 QUALITY: Final = "ecg_quality_au"
 """The ECG's quality, second by second."""
@@ -276,12 +278,12 @@ class Bedside:
         ecg = self._ecg
         for track in self._tracks.values():
             awaited_s = end_s + (ecg.delay_s if ecg is not None and track is ecg.track else 0.0)
-            if end_s - SAID_S < track.ring.end_s < awaited_s:
+            if end_s - GONE_S < track.ring.end_s < awaited_s:
                 return False
         beats = self._values.get(BEATS)
         if beats is None or self._ecg_tells:
             return True
-        return not end_s - SAID_S < beats.series.last_s < end_s
+        return not end_s - GONE_S < beats.series.last_s < end_s
 
     def window(self, end_s: float, length_s: float, context_s: float, now_s: float) -> Window:
         """Return the window that ends at `end_s`, with waveforms."""
