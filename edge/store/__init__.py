@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from edge.records import Outcome
 from edge.store.backlog import Backlog, Batch
+from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of
 from edge.store.database import (
     Database,
     StoreDamagedError,
@@ -24,6 +25,7 @@ from edge.store.database import (
     store_error,
 )
 from edge.store.history import History
+from edge.store.keeping import HeadKeeper, begun_anew
 from edge.store.migrations import migrate
 from edge.store.records import (
     KeptAlerts,
@@ -52,6 +54,8 @@ __all__ = [
     "Batch",
     "History",
     "KeptAlerts",
+    "LedgerEntry",
+    "LedgerKind",
     "Run",
     "Store",
     "StoreDamagedError",
@@ -82,12 +86,25 @@ class Store(History):
         Where the damaged file went that lay in the way; None when there was none.
     """
 
-    def __init__(self, database: Database, path: Path, run: Run, backlog: Backlog) -> None:
+    def __init__(
+        self,
+        database: Database,
+        path: Path,
+        run: Run,
+        backlog: Backlog,
+        aside: Path | None = None,
+    ) -> None:
         super().__init__(database, path)
         self.run = run
         self.backlog = backlog
-        self.moved_aside: Path | None = None
+        self.moved_aside = aside
+        self._head = HeadKeeper(path)
         self._run_n = self._enter_run()
+
+    @property
+    def head_trouble(self) -> str:
+        """Why the head of the ledger could not be kept beside the database; empty: it was."""
+        return self._head.trouble
 
     @classmethod
     def begin(cls, path: Path, run: Run, backlog: Backlog | None = None) -> Store:
@@ -111,17 +128,16 @@ class Store(History):
                     f"{path} is damaged and cannot be moved aside ({error}): check the rights of "
                     f"{path.parent}, and that its disk is not read-only"
                 ) from error
-            store = cls._begin(path, run, kept)
-            store.moved_aside = aside
-            return store
+            return cls._begin(path, run, kept, aside)
 
     @classmethod
-    def _begin(cls, path: Path, run: Run, backlog: Backlog) -> Store:
+    def _begin(cls, path: Path, run: Run, backlog: Backlog, aside: Path | None = None) -> Store:
         database = connect(path)
         try:
             quick_check(database, path)
+            HeadKeeper(path).begin(database)
             migrate(database, path)
-            return cls(database, path, run, backlog)
+            return cls(database, path, run, backlog, aside)
         except StoreError:
             database.close()
             raise
@@ -169,6 +185,7 @@ class Store(History):
         """
         try:
             with self._database.atomic():
+                marks = marks_of(self._database)
                 self._insert("clock_log", [clock_row(e, self._run_n) for e in batch.clock])
                 self._insert("gaps", [gap_row(gap, self._run_n) for gap in batch.gaps])
                 scores = [score_row(score, self.run, self._run_n) for score in batch.scores]
@@ -182,8 +199,11 @@ class Store(History):
                 if batch.kept is not None:
                     row = kept_alerts_row(batch.kept, self._run_n)
                     self._database.table("alert_state").upsert(row, pk="n")
+                head = grow(self._database, self._run_n, batch.ledger, marks)
         except sqlite3.Error as error:
             raise store_error(error, "write", self.path) from error
+        if head is not None:
+            self._head.keep(head)
 
     def settle(self, uuids: Iterable[str], at_s: float) -> int:
         """Note that the receiver has stored these entries; return how many were still waiting.
@@ -208,16 +228,30 @@ class Store(History):
     def _enter_run(self) -> int:
         columns = self.run.__struct_fields__
         try:
-            # OR IGNORE: the same run enters again when the file was reopened in its midst.
-            self._database.execute(
-                f"INSERT OR IGNORE INTO runs ({', '.join(columns)})"  # noqa: S608
-                f" VALUES ({', '.join('?' * len(columns))})",
-                [getattr(self.run, name) for name in columns],
-            )
+            with self._database.atomic():
+                marks = marks_of(self._database)
+                # OR IGNORE: the same run enters again when the file was reopened in its midst.
+                self._database.execute(
+                    f"INSERT OR IGNORE INTO runs ({', '.join(columns)})"  # noqa: S608
+                    f" VALUES ({', '.join('?' * len(columns))})",
+                    [getattr(self.run, name) for name in columns],
+                )
+                (found,) = self._rows("SELECT n FROM runs WHERE run_id = ?", (self.run.run_id,))
+                run_n = int(found["n"])
+                head = grow(self._database, run_n, self._beginnings(), marks)
         except sqlite3.Error as error:
             raise store_error(error, "write", self.path) from error
-        (found,) = self._rows("SELECT n FROM runs WHERE run_id = ?", (self.run.run_id,))
-        return int(found["n"])
+        if head is not None:
+            self._head.keep(head)
+        return run_n
+
+    def _beginnings(self) -> list[LedgerEntry]:
+        """Return what the chain has to say of how the file was found."""
+        run = self.run
+        if self.moved_aside is not None:
+            return [begun_anew(self.moved_aside, run.run_id, run.started_s)]
+        found = self._head.found(self._database, run.run_id, run.started_s)
+        return [] if found is None else [found]
 
     def _insert_alerts(self, batch: Batch) -> None:
         n = self._last("alerts")

@@ -24,6 +24,7 @@ from edge.records import (
     Score,
     Summary,
 )
+from edge.store.chain import LedgerEntry
 from edge.store.records import KeptAlerts
 
 _R = TypeVar("_R")
@@ -41,6 +42,7 @@ MAX_READINGS = 20_000
 """More than any meter keeps."""
 MAX_LINKS = 5_000
 MAX_ALARM_EVENTS = 10_000
+MAX_LEDGER = 10_000
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -54,6 +56,7 @@ class Batch(msgspec.Struct, frozen=True):
     readings: tuple[Reading, ...] = ()
     links: tuple[LinkChange, ...] = ()
     alarm_events: tuple[AlarmEvent, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
     kept: KeptAlerts | None = None
 
     def __bool__(self) -> bool:
@@ -78,6 +81,7 @@ class Backlog:
         self._readings: deque[Reading] = deque(maxlen=MAX_READINGS)
         self._links: deque[LinkChange] = deque(maxlen=MAX_LINKS)
         self._alarm_events: deque[AlarmEvent] = deque(maxlen=MAX_ALARM_EVENTS)
+        self._ledger: deque[LedgerEntry] = deque(maxlen=MAX_LEDGER)
         self._queue_of: dict[type, deque[Any]] = {
             Alert: self._alerts,
             AlarmEvent: self._alarm_events,
@@ -104,6 +108,7 @@ class Backlog:
             self._readings,
             self._links,
             self._alarm_events,
+            self._ledger,
         )
 
     def add(self, outcome: Outcome, now_s: float) -> None:
@@ -124,6 +129,12 @@ class Backlog:
             self._append(self._clock, entry)
             self._begin(entry.boot_s)
 
+    def vouch(self, entry: LedgerEntry, now_s: float) -> None:
+        """Put in line what stands in the ledger alone."""
+        with self._lock:
+            self._append(self._ledger, entry)
+            self._begin(now_s)
+
     def keep(self, kept: KeptAlerts) -> None:
         """Put in line what the alert engine remembers now; it takes the place of the last."""
         with self._lock:
@@ -131,9 +142,9 @@ class Backlog:
             self._begin(kept.at.boot_s)
 
     def due(self, now_s: float) -> bool:
-        """Return whether to write: an alert or alarm event waits, or anything for `BATCH_S`."""
+        """Return whether to write: of the alarms anything waits, or else for `BATCH_S`."""
         with self._lock:
-            if self._alerts or self._alarm_events:
+            if self._alerts or self._alarm_events or self._ledger:
                 return True
             oldest_s = self._oldest_s
             return oldest_s is not None and now_s - oldest_s >= BATCH_S
@@ -161,6 +172,7 @@ class Backlog:
             self._put_back(self._readings, batch.readings)
             self._put_back(self._links, batch.links)
             self._put_back(self._alarm_events, batch.alarm_events)
+            self._put_back(self._ledger, batch.ledger)
             self._kept = self._kept or batch.kept
             if batch:
                 # Overdue at once: whoever writes decides how soon to try again.

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.store.head import SUFFIX
+
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 else:
@@ -148,7 +150,7 @@ def quick_check(database: Database, path: Path) -> None:
 
 
 def move_aside(path: Path) -> Path:
-    """Rename a damaged database, its log with it, and return its new name.
+    """Rename a damaged database, its log and its head with it, and return its new name.
 
     The log goes first: left beside a fresh file after a power cut it would be taken for the
     fresh one's own.
@@ -156,7 +158,7 @@ def move_aside(path: Path) -> Path:
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    for suffix in ("-wal", "-shm", ""):
+    for suffix in (SUFFIX, "-wal", "-shm", ""):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(aside.with_name(aside.name + suffix))

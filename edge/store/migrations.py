@@ -2,7 +2,8 @@
 
 What is kept row by row: every state of every alert, what was done to the alarms, summaries, gaps,
 scores, single measurements (a cuff's, a scale's), what became of the sensors' links, and the clock
-log that turns boot time into UTC. Beats and features are not: at one row a beat they would be nine
+log that turns boot time into UTC; and the ledger, which vouches for the alarms and holds how each
+was delivered. Beats and features are not: at one row a beat they would be nine
 tenths of all writes, and both come out of the packets again, bit for bit.
 """
 
@@ -12,6 +13,7 @@ import sqlite3
 from pathlib import Path
 from uuid import uuid4
 
+from edge.store.chain import LedgerKind, take_over
 from edge.store.database import Database, Migrations, StoreError, store_error
 
 MIGRATIONS = Migrations("homeward")
@@ -168,7 +170,37 @@ _ALARMS = (
 )
 
 
-STEPS = ("001_records", "002_outbox", "003_sensors", "004_alarms")
+_LEDGER = (
+    # row: of the table it vouches for; NULL where the row stands for itself. See edge.store.chain.
+    """CREATE TABLE ledger (
+        n INTEGER PRIMARY KEY CHECK (n > 0),
+        run INTEGER NOT NULL REFERENCES runs (n),
+        kind TEXT NOT NULL,
+        ref TEXT NOT NULL,
+        stage TEXT NOT NULL,
+        by TEXT NOT NULL,
+        at_s REAL NOT NULL,
+        row INTEGER,
+        body TEXT NOT NULL,
+        prev BLOB NOT NULL CHECK (length(prev) = 32),
+        hash BLOB NOT NULL CHECK (length(hash) = 32)
+    ) STRICT""",
+    "CREATE INDEX ledger_stories ON ledger (ref, n)",
+    "CREATE UNIQUE INDEX ledger_vouchers ON ledger (kind, row) WHERE row IS NOT NULL",
+    """CREATE TRIGGER ledger_grows_at_its_end BEFORE INSERT ON ledger
+        WHEN NEW.n != 1 + (SELECT coalesce(max(n), 0) FROM ledger)
+          OR NEW.prev != coalesce((SELECT hash FROM ledger WHERE n = NEW.n - 1), zeroblob(32))
+        BEGIN SELECT raise(ABORT, 'the ledger grows at its end only'); END""",
+    *(
+        f"""CREATE TRIGGER {table}_{name} BEFORE {verb} ON {table}
+            BEGIN SELECT raise(ABORT, '{table} is only ever appended to'); END"""
+        for table in ("ledger", "runs", "clock_log")
+        for verb, name in (("UPDATE", "is_not_edited"), ("DELETE", "is_not_deleted"))
+    ),
+)
+
+
+STEPS = ("001_records", "002_outbox", "003_sensors", "004_alarms", "005_ledger")
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 
 
@@ -200,6 +232,15 @@ def _sensors(database: Database) -> None:
 def _alarms(database: Database) -> None:
     for statement in _ALARMS:
         database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[4])
+def _ledger(database: Database) -> None:
+    """Begin the chain with what was recorded before it: vouched for from here on, not earlier."""
+    for statement in _LEDGER:
+        database.execute(statement)
+    kinds = (LedgerKind.RUN, LedgerKind.CLOCK, LedgerKind.ALERT, LedgerKind.ALARM_EVENT)
+    take_over(database, kinds)
 
 
 def migrate(database: Database, path: Path) -> None:

@@ -9,13 +9,18 @@ loses writes (reference/reliability-targets.md D2, D3).
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
+import signal
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from edge.records import Outcome
-from edge.store import Run, Store
+from edge.store import Run, Store, keeping
+from edge.store.head import Head, write_head
+from edge.store.keeping import HeadState
+from edge.store.verification import verify
 from tests.edge.store.test_store import alert, summary
 
 N_CYCLES = 20
@@ -59,6 +64,9 @@ def test_kill_9_in_mid_write_loses_nothing_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(11)  # noqa: S311
     for cycle in range(N_CYCLES):
         last = live_and_die(path, cycle, chance.uniform(0.0, MAX_LIFE_S))
+        verdict = verify(path)
+        assert verdict.whole, verdict.flaws
+        assert verdict.head_file in {HeadState.SAME, HeadState.BEHIND}
         with Store.begin(path, Run(f"reader-{cycle}", "boot-1", 0.0, "0.1.0", "digest")) as store:
             assert store.moved_aside is None
             assert store._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -70,3 +78,31 @@ def test_kill_9_in_mid_write_loses_nothing_acknowledged(tmp_path: Path) -> None:
             counts = store.counts()
             assert counts["summaries"] == counts["alerts"]
             assert store.outbox_count() == counts["alerts"] + counts["summaries"]
+
+
+def die_before_a_head(path: Path, n_heads: int) -> None:
+    """Kill this process with -9 when rows are committed and their head is not yet written."""
+
+    def write_or_die(database: Path, head: Head) -> None:
+        if head.n > n_heads:
+            os.kill(os.getpid(), signal.SIGKILL)
+        write_head(database, head)
+
+    keeping.write_head = write_or_die
+    store = Store.begin(path, Run(f"run-{n_heads}", "boot-1", 0.0, "0.1.0", "digest"))
+    for number in range(100):
+        store.add(Outcome((alert(100 * n_heads + number),)), now_s=20.0)
+
+
+def test_kill_9_between_the_commit_and_the_head_is_told_as_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "homeward.db"
+    context = multiprocessing.get_context("forkserver")
+    for n_heads in (0, 7, 20):
+        writer = context.Process(target=die_before_a_head, args=(path, n_heads))
+        writer.start()
+        writer.join()
+        assert writer.exitcode == -signal.SIGKILL
+        verdict = verify(path)
+        assert verdict.whole, verdict.flaws
+        assert (verdict.head_file, verdict.behind_by) == (HeadState.BEHIND, 1)
+    assert [note.split(":")[0] for note in verdict.notes] == ["row 2", "row 9"]

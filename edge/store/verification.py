@@ -1,0 +1,340 @@
+"""Is the alarm record whole? Read the chain through, and all that it vouches for.
+
+What is found is told row by row and in words; what cannot be found is said in `edge.store.chain`
+and `edge.store.head`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from edge.store import chain
+from edge.store.chain import COLUMNS, VOUCHED, LedgerKind, Vouched, canonical
+from edge.store.database import StoreDamagedError, StoreError, connect, store_error
+from edge.store.head import START, Head, read_head
+from edge.store.keeping import HeadState, judge
+from edge.store.migrations import check_not_newer
+
+MAX_FLAWS: Final = 100
+"""How many are told one by one; all are counted."""
+
+BREAKS: Final = frozenset(
+    {"begun_anew", *(f"head_{state.value}" for state in HeadState if state.is_break)}
+)
+"""Stages of rows in which the monitor itself has written down that rows were gone."""
+
+
+class Flaw(msgspec.Struct, frozen=True, tag="flaw", tag_field="record"):
+    """One thing that is not as it was written.
+
+    Attributes
+    ----------
+    row : int | None
+        Of the ledger; None: no row of it vouches for this.
+    table, n : str, int | None
+        Where; `n` is the key there.
+    what : str
+        ``edited``, ``deleted``, ``inserted``, ``replaced``, ``cut off``, ``damaged``, ``break``.
+    text : str
+        The same for people.
+    """
+
+    row: int | None
+    table: str
+    n: int | None
+    what: str
+    text: str
+
+
+class Verdict(msgspec.Struct, frozen=True, tag="verify", tag_field="record"):
+    """What a verification found.
+
+    Attributes
+    ----------
+    whole : bool
+        Nothing is missing or changed, as far as can be known.
+    n_rows, n_vouched : int, dict
+        Rows of the ledger; rows it vouches for, by table.
+    head : str
+        ``COUNT:HASH`` of the last row.
+    head_file, behind_by : HeadState, int
+        How the head beside the database stands to that.
+    first_broken : int | None
+        The first row of the ledger that is not as it was written.
+    n_flaws, flaws : int, tuple[Flaw, ...]
+        All of them, the first `MAX_FLAWS` in full.
+    known_breaks : int
+        Breaks before the head that was expected: whoever wrote it down has seen them.
+    taken_over : dict | None
+        How many rows were there before the chain began, and when that was.
+    notes : tuple[str, ...]
+        What is no flaw and should be known.
+    expected : str
+        ``found``, ``missing`` or ``other``; empty: no head was given.
+    """
+
+    whole: bool
+    n_rows: int
+    n_vouched: dict[str, int]
+    head: str
+    head_file: HeadState
+    behind_by: int
+    first_broken: int | None
+    n_flaws: int
+    flaws: tuple[Flaw, ...]
+    known_breaks: int
+    taken_over: dict[str, Any] | None
+    notes: tuple[str, ...]
+    expected: str
+
+
+class _Findings:
+    """Collects what is found."""
+
+    def __init__(self) -> None:
+        self.flaws: list[Flaw] = []
+        self.breaks: list[Flaw] = []
+        self.notes: list[str] = []
+        self.n = 0
+        self.first: int | None = None
+        self.n_rows = 0
+        self.last = START
+        self.expected = ""
+        self.taken_over: dict[str, Any] | None = None
+
+    def tell(self, row: int | None, table: str, n: int | None, what: str, text: str) -> None:
+        self.n += 1
+        if row is not None:
+            self.first = row if self.first is None else min(row, self.first)
+        if len(self.flaws) < MAX_FLAWS:
+            self.flaws.append(Flaw(row, table, n, what, text))
+
+
+def verify(path: Path, expect: Head | None = None) -> Verdict:
+    """Read the ledger of a database through; it may be in use, and is only read.
+
+    Parameters
+    ----------
+    expect : Head | None
+        A head somebody has written down: its row must be there, with its hash.
+
+    Raises
+    ------
+    StoreError
+        There is nothing to verify, or it cannot be read. A database that is damaged is no error
+        but a flaw.
+    """
+    if not path.exists():
+        raise StoreError(f"nothing has been recorded yet: {path} does not exist")
+    try:
+        head = read_head(path)  # before the rows: a monitor may write, and the head comes last
+    except OSError as error:
+        raise StoreError(
+            f"cannot read the head beside {path} ({error}): mend its rights"
+        ) from error
+    found = _Findings()
+    state, vouched = HeadState.MISSING, dict[str, int]()
+    try:
+        database = connect(path, read_only=True)
+        try:
+            check_not_newer(database, path)
+            if not database.table("ledger").exists():
+                raise StoreError(
+                    f"{path} has no ledger yet: an older Homeward wrote it. Start this one once "
+                    f"with `homeward run`, and it takes over what is there"
+                )
+            database.conn.text_factory = bytes  # what is no text any more must be read too
+            database.execute("BEGIN")  # one moment, whatever is written meanwhile
+            _walk(database.conn, found, expect)
+            vouched = {
+                v.table: _compare(database.conn, kind, v, found) for kind, v in VOUCHED.items()
+            }
+            state = judge(head, database)
+        finally:
+            database.close()
+    except StoreDamagedError as error:
+        found.tell(None, path.name, None, "damaged", str(error))
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        told = store_error(error, "read", path)
+        if not isinstance(told, StoreDamagedError) and not _is_content(error):
+            raise told from error
+        found.tell(None, path.name, None, "damaged", str(told))
+    return _verdict(found, head, state, vouched, expect)
+
+
+def _is_content(error: Exception) -> bool:
+    """Return whether what is in the file is the trouble, and not the disk or the rights."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+
+
+def _walk(connection: sqlite3.Connection, found: _Findings, expect: Head | None) -> None:
+    """Read the chain from its first row to its last."""
+    due = 1
+    prev: Any = START.hash
+    for row in connection.execute(f"SELECT {COLUMNS} FROM ledger ORDER BY n"):  # noqa: S608
+        n, own = row[0], row[-1]
+        whole = chain.link_hash(row[-2], row[:-2]) == own
+        if not whole:
+            found.tell(n, "ledger", n, "edited", f"row {n} was edited: its hash is another")
+        if n != due:
+            _tell_gap(found, due, n)
+        elif row[-2] != prev and whole:
+            found.tell(
+                *(n, "ledger", n, "replaced"),
+                f"row {n} does not follow row {n - 1}: one of them was put in or written anew",
+            )
+        if row[2] == b"chain" and whole:
+            _hear_chain(found, row)
+        if expect is not None and n == expect.n:
+            found.expected = "found" if isinstance(own, bytes) and expect.is_of(own) else "other"
+        due, prev = n + 1, own
+        found.n_rows += 1
+    found.last = Head(due - 1, prev if isinstance(prev, bytes) else b"")
+    if expect is not None and expect.n == 0:
+        found.expected = "found" if expect.is_of(START.hash) else "other"
+
+
+def _tell_gap(found: _Findings, due: int, n: int) -> None:
+    which = f"row {due} is" if n == due + 1 else f"rows {due} to {n - 1} are"
+    found.tell(due, "ledger", due, "deleted", f"{which} gone")
+
+
+def _hear_chain(found: _Findings, row: tuple[Any, ...]) -> None:
+    """Take what the monitor wrote down about the chain itself."""
+    n, stage, body = row[0], row[4].decode(), msgspec.json.decode(row[8])
+    if stage == chain.TAKEN_OVER:
+        found.taken_over = {**body, "row": n}
+    elif stage == "begun_anew":
+        text = (
+            f"row {n}: the file was damaged and put aside as {body['aside']}; what was recorded "
+            f"before is there (head {body['head']}), not here"
+        )
+        found.breaks.append(Flaw(n, "ledger", n, "break", text))
+    elif stage in BREAKS:
+        text = (
+            f"row {n}: at a start the head beside the file was {body['head'] or 'missing'} and did "
+            f"not fit its {body['n']} rows: rows were gone, or not the ones of before"
+        )
+        found.breaks.append(Flaw(n, "ledger", n, "break", text))
+    else:
+        found.notes.append(
+            f"row {n}: at a start there were {body['n']} rows and the head knew of "
+            f"{str(body['head']).partition(':')[0]}: a crash, or rows added by hand"
+        )
+
+
+def _compare(
+    connection: sqlite3.Connection, kind: LedgerKind, vouched: Vouched, found: _Findings
+) -> int:
+    """Compare a table with what the chain says it holds; return how many rows that are."""
+    table = vouched.table
+    told = connection.execute(
+        "SELECT row, n, body FROM ledger WHERE kind = ? AND row IS NOT NULL ORDER BY row",
+        (kind.value,),
+    )
+    held = _held(connection, table)
+    n_told = 0
+    at, row = next(held, (None, {}))
+    for key, n, body in told:
+        n_told += 1
+        while at is not None and at < key:
+            _tell_unknown(found, table, at)
+            at, row = next(held, (None, {}))
+        if at != key:
+            text = f"{table} row {key}, recorded in row {n} of the ledger, is gone"
+            found.tell(n, table, key, "deleted", text)
+            continue
+        if not _is_same(row, body):
+            text = f"{table} row {key} is not what row {n} of the ledger says it was"
+            found.tell(n, table, key, "edited", text)
+        at, row = next(held, (None, {}))
+    while at is not None:
+        _tell_unknown(found, table, at)
+        at, row = next(held, (None, {}))
+    return n_told
+
+
+def _tell_unknown(found: _Findings, table: str, n: int) -> None:
+    text = f"{table} row {n} is not in the ledger: no monitor of this box has written it"
+    found.tell(None, table, n, "inserted", text)
+
+
+def _held(
+    connection: sqlite3.Connection, table: str
+) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    cursor = connection.execute(f"SELECT * FROM {table} ORDER BY n")  # noqa: S608  # ours
+    names = [str(column[0]) for column in cursor.description]
+    for values in cursor:
+        row = dict(zip(names, values, strict=True))
+        yield row["n"], row
+
+
+def _is_same(row: dict[str, Any], body: bytes) -> bool:
+    """Return whether a row is its copy; a column that came later has no voucher in old copies."""
+    try:
+        names = msgspec.json.decode(body, type=dict[str, Any])
+        plain = {
+            name: value.decode() if isinstance(value, bytes) else value
+            for name, value in row.items()
+            if name in names
+        }
+        return canonical(plain).encode() == body
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
+        return False
+
+
+def _verdict(
+    found: _Findings,
+    head: Head | None,
+    state: HeadState,
+    vouched: dict[str, int],
+    expect: Head | None,
+) -> Verdict:
+    _judge_head(found, head, state)
+    if expect is not None and found.expected != "found":
+        found.expected = found.expected or "missing"
+        text = f"row {expect.n} is {found.expected}, not the one that was written down ({expect})"
+        found.tell(min(expect.n, found.last.n + 1), "ledger", expect.n, "cut off", text)
+    seen = expect.n if expect is not None and found.expected == "found" else 0
+    known = [flaw for flaw in found.breaks if flaw.row is not None and flaw.row <= seen]
+    for flaw in found.breaks:
+        if flaw not in known:
+            found.tell(flaw.row, flaw.table, flaw.n, flaw.what, flaw.text)
+    return Verdict(
+        whole=found.n == 0,
+        n_rows=found.n_rows,
+        n_vouched=vouched,
+        head=str(found.last),
+        head_file=state,
+        behind_by=found.last.n - head.n if head is not None and state is HeadState.BEHIND else 0,
+        first_broken=found.first,
+        n_flaws=found.n,
+        flaws=tuple(found.flaws),
+        known_breaks=len(known),
+        taken_over=found.taken_over,
+        notes=(*found.notes, *(flaw.text for flaw in known)),
+        expected=found.expected,
+    )
+
+
+def _judge_head(found: _Findings, head: Head | None, state: HeadState) -> None:
+    last = found.last.n
+    if head is None:
+        text = (
+            "the head beside the database is gone or is none: whether rows are cut off is unknown"
+        )
+        found.tell(None, "head", None, "deleted", text)
+    elif state is HeadState.AHEAD:
+        text = (
+            f"the head knows {head.n} rows and there are {last}: the last {head.n - last} are gone"
+        )
+        found.tell(last + 1, "ledger", last + 1, "cut off", text)
+    elif state is HeadState.OTHER:
+        text = f"row {head.n} is not the one the head was written for: the chain was written anew"
+        found.tell(head.n or None, "ledger", head.n, "replaced", text)
