@@ -15,7 +15,7 @@ from edge.alerts.settings import AlertSettings
 from edge.alerts.signals import signal_of
 from edge.alerts.silence import Silence
 from edge.live import MuteLive, Signal, WatchLive
-from edge.records import AlarmEvent, Alert, AlertState, Category, Finding, Kind, Priority
+from edge.records import AlarmEvent, Alert, AlertState, Category, Finding, Kind, Priority, Step
 
 N_ENDED_KEPT = 64
 """Ids of ended alerts that are remembered, to tell a late answer from a wrong one."""
@@ -176,6 +176,10 @@ class AlertEngine:
     def watches(self, now_s: float) -> tuple[WatchLive, ...]:
         """Return who has the watch."""
         return self._silence.watches_live(now_s)
+
+    def carried(self) -> dict[str, Step]:
+        """Return how far each standing alert was carried, by its id."""
+        return {episode.alert.id: episode.step for episode in self._standing.values()}
 
     def state(self) -> bytes:
         """Return all the engine remembers, for `restore`."""

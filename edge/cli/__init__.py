@@ -60,6 +60,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "alerts": "Alerts of the last hours, or those open now.",
     "ack": "Acknowledge an alert.",
     "pause": "Pause the sound of the alarms, for two minutes at most.",
+    "notify": "Tell people who are not at the box, and a watcher far away.",
     "handover": "Hand the watch to another carer.",
     "enter": "Enter what no sensor sees, or what you measured.",
     "config": "Every setting in force, and where it was set.",

@@ -86,8 +86,15 @@ def plugin_defaults() -> PluginDefaults:
     """Return what the rules, readers and annunciators that exist bring along."""
     import edge.alarms
     import edge.annunciators
+    import edge.notices.channels
     import edge.readers
-    from edge.config import AnnunciatorDefaults, PluginDefaults, ReaderDefaults, RuleDefaults
+    from edge.config import (
+        AnnunciatorDefaults,
+        ChannelDefaults,
+        PluginDefaults,
+        ReaderDefaults,
+        RuleDefaults,
+    )
     from edge.discover import discover
 
     rules = {
@@ -112,7 +119,15 @@ def plugin_defaults() -> PluginDefaults:
         )
         for one in discover(edge.annunciators, "ANNUNCIATOR", edge.annunciators.Annunciator)
     }
-    return PluginDefaults(rules=rules, readers=readers, annunciators=annunciators)
+    channels = {
+        one.name: ChannelDefaults(
+            settings=one.settings, where=f"edge/notices/channels/{one.name}.py"
+        )
+        for one in discover(edge.notices.channels, "CHANNEL", edge.notices.channels.Channel)
+    }
+    return PluginDefaults(
+        rules=rules, readers=readers, annunciators=annunciators, channels=channels
+    )
 
 
 def load_config(

@@ -29,6 +29,7 @@ from edge.config import Config, Source, as_document
 from edge.daemon import Beginning, Daemon, Link, Places
 from edge.daemon.local import Chosen
 from edge.daemon.model import LiveModel
+from edge.daemon.noticeboard import Noticed
 from edge.daemon.resume import clock_was_set, kept_in
 from edge.devices import load
 from edge.discover import discover
@@ -108,6 +109,12 @@ def command(
         daemon.facts = facts_of(settings, datetime.now().astimezone().year)
         if model is not None:
             daemon.score_with(model)
+        daemon.notices.noticed = Noticed(
+            box=settings.box.name,
+            wanted=bool(settings.notices),
+            answers=any(getattr(one.settings, "answers", False) for one in settings.notices),
+            patients=tuple(patient.id for patient in settings.patients),
+        )
         daemon.be_heard_with(*_annunciators(settings))
         return await daemon.run()
 

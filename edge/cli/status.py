@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from edge.cli import DONE, FOUND
+from edge.cli._notices import notice_lines, notice_troubles, print_json_of
 from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_json
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
 from edge.control import Status
@@ -92,6 +93,7 @@ def _troubles(report: dict[str, Any]) -> list[str]:
         for one in report["annunciators"]
         if not one["works"]
     ]
+    found += notice_troubles(report["notices"])
     if report["n_overflow"]:
         found.append(f"{report['n_overflow']} packets were dropped: the box is too slow")
     return found
@@ -114,6 +116,7 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
     for part, kind in told:
         for one in part[f"{kind}s"]:
             print_json({"record": kind, **one})
+    print_json_of(report["notices"])
     print_json({"record": "store", **report["store"]})
     print_json(
         {
@@ -171,6 +174,8 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
         f"{report['max_queued']} packets",
         markup=False,
     )
+    for line in notice_lines(report["notices"], monitor["now_s"]):
+        out.print(line, markup=False)
     for note in live["notes"]:
         out.print(Text(f"note: {note}", style="dim"))
 

@@ -10,6 +10,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     fields      one table against its struct or rule
     checks      settings that contradict each other
     annunciators  the ways to be heard and seen at the box
+    notices     who is told beyond the box
     layers      the alarm rules: defaults, preset, file, patient, command line
     loading     TOML -> Config
     listing     Config -> every setting and its origin; plain values for a checkpoint
@@ -29,11 +30,14 @@ from edge.config.settings import (
     Annunciator,
     AnnunciatorDefaults,
     Box,
+    ChannelDefaults,
     Config,
     ConfigError,
+    Deadman,
     Document,
     Escalation,
     Model,
+    Notice,
     Patient,
     PluginDefaults,
     ReaderDefaults,
@@ -51,11 +55,14 @@ __all__ = [
     "Annunciator",
     "AnnunciatorDefaults",
     "Box",
+    "ChannelDefaults",
     "Config",
     "ConfigError",
+    "Deadman",
     "Document",
     "Escalation",
     "Model",
+    "Notice",
     "Patient",
     "PluginDefaults",
     "Preset",

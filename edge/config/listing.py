@@ -14,6 +14,7 @@ from edge.config.settings import (
     Alarm,
     Config,
     Document,
+    Notice,
     Patient,
     PluginDefaults,
     Source,
@@ -63,6 +64,7 @@ def as_document(config: Config) -> Document:
             name: _plain({"enabled": one.enabled, **msgspec.structs.asdict(one.settings)})
             for name, one in config.annunciators.items()
         },
+        "notices": [_notice_table(notice) for notice in config.notices],
         **fixed,
     }
 
@@ -79,6 +81,8 @@ def _settings(config: Config, plugins: PluginDefaults) -> Iterator[Setting]:
                 default = "default (edge/config/settings.py)"
                 if name == "sources":
                     default = f"default ({plugins.readers[table['reader']].where})"
+                elif name == "notices":
+                    default = f"default ({plugins.channels[table['channel']].where})"
                 theirs = table.pop("alarms", {}) if name == "patients" else {}
                 yield from _listed(f"{name}[{idx}]", table, config, default)
                 for rule, settings in theirs.items():
@@ -113,6 +117,12 @@ def _source_table(source: Source) -> Document:
     return _plain(
         {"reader": source.reader, "name": source.name, "patient": source.patient, **options}
     )
+
+
+def _notice_table(notice: Notice) -> Document:
+    common = msgspec.structs.asdict(notice)
+    del common["settings"]
+    return _plain({**common, **msgspec.structs.asdict(notice.settings)})
 
 
 def _alarm_table(alarm: Alarm) -> Document:

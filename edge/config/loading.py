@@ -21,12 +21,14 @@ from edge.config.checks import (
 from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion, syntax_error
 from edge.config.fields import is_table, missing_fields, read_struct
 from edge.config.layers import read_alarms
+from edge.config.notices import read_notices
 from edge.config.settings import (
     TABLES,
     Alerts,
     Box,
     Config,
     ConfigError,
+    Deadman,
     Document,
     Escalation,
     Model,
@@ -165,7 +167,7 @@ def _set(document: Document, key: str, typed: str) -> KeyPath:
     return (*above, last)
 
 
-_OTHERS: Final = ("patients", "sources", "alarms", "annunciators")
+_OTHERS: Final = ("patients", "sources", "alarms", "annunciators", "notices")
 """Tables that hold tables."""
 
 
@@ -184,6 +186,7 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
     escalation = Escalation(**tables["escalation"])
     check_steps(escalation, told)
     annunciators = read_annunciators(document, plugins, told, folder)
+    notices = read_notices(document, plugins, told, folder)
     told.raise_if_any()
     origins = {**alarms.origins, **origins}
     return Config(
@@ -194,6 +197,8 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
         patient_alarms=alarms.patients,
         origins=origins,
         annunciators=annunciators,
+        notices=notices,
+        deadman=Deadman(**tables["deadman"]),
         alerts=Alerts(**tables["alerts"]),
         escalation=escalation,
         model=Model(**tables["model"]),

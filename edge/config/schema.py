@@ -15,7 +15,9 @@ from edge.config.settings import (
     Alarm,
     Annunciator,
     AnnunciatorDefaults,
+    ChannelDefaults,
     Document,
+    Notice,
     Patient,
     PluginDefaults,
     ReaderDefaults,
@@ -47,11 +49,13 @@ def json_schema(plugins: PluginDefaults) -> Document:
     readers = [_source_schema(name, reader) for name, reader in plugins.readers.items()]
     rules = {name: _rule_schema(rule) for name, rule in plugins.rules.items()}
     annunciators = {name: _annunciator_schema(one) for name, one in plugins.annunciators.items()}
+    channels = [_channel_schema(name, one) for name, one in plugins.channels.items()]
     *tables, patient = references
     properties = {
         **dict(zip(TABLES, tables, strict=True)),
         "patients": {"type": "array", "minItems": 1, "items": patient},
         "sources": {"type": "array", "items": {"oneOf": readers} if readers else False},
+        "notices": {"type": "array", "items": {"oneOf": channels} if channels else False},
         "alarms": _closed(rules, "Alarm rules by name."),
         "annunciators": _closed(annunciators, "Ways to be heard and seen at the box, by name."),
     }
@@ -86,6 +90,14 @@ def _annunciator_schema(known: AnnunciatorDefaults) -> Document:
     common = _properties(Annunciator, leave_out="settings")
     definition = _options(known.settings)
     return _closed(common | definition["properties"], definition.get("description", ""))
+
+
+def _channel_schema(name: str, known: ChannelDefaults) -> Document:
+    common = _properties(Notice, leave_out="settings")
+    common["channel"] = {"const": name}
+    definition = _options(known.settings)
+    closed = _closed(common | definition["properties"], definition.get("description", ""))
+    return closed | {"required": ["channel", "url_file", *definition.get("required", ())]}
 
 
 def _options(struct: type[msgspec.Struct]) -> Document:

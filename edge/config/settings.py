@@ -106,12 +106,20 @@ class AnnunciatorDefaults(msgspec.Struct, frozen=True):
     where: str
 
 
+class ChannelDefaults(msgspec.Struct, frozen=True):
+    """What this floor must know of a channel of notices: see `edge.notices.channels`."""
+
+    settings: type[msgspec.Struct]
+    where: str
+
+
 class PluginDefaults(msgspec.Struct, frozen=True):
-    """Rules, readers and annunciators by name; the command line builds it from what it finds."""
+    """The plug-ins by name; the command line builds it from what it finds."""
 
     rules: Mapping[str, RuleDefaults] = {}
     readers: Mapping[str, ReaderDefaults] = {}
     annunciators: Mapping[str, AnnunciatorDefaults] = {}
+    channels: Mapping[str, ChannelDefaults] = {}
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
@@ -310,6 +318,84 @@ def steps_of(priority: str) -> tuple[str, str, str]:
     return f"{priority}_page_s", f"{priority}_first_carer_s", f"{priority}_second_carer_s"
 
 
+_UrlFile: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="File whose first line is the secret address; for its user alone (chmod 600). "
+        "A name without / is looked for among systemd's credentials first, then in box.data_dir.",
+    ),
+]
+_Clock: TypeAlias = Annotated[
+    str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local time of day.")
+]
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """``[[notices]]``: one way to tell somebody who is not at the box.
+
+    Attributes
+    ----------
+    settings : msgspec.Struct
+        The channel's own options; in the TOML they stand in the same table.
+    """
+
+    channel: Annotated[str, Meta(description="Which file of edge/notices/channels sends it.")]
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,31})?$",
+            description="What the status and the record call it; default: the channel.",
+        ),
+    ] = ""
+    url_file: _UrlFile
+    who: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
+        Meta(min_length=1, description="first_carer, second_carer, or names as in a hand-over."),
+    ] = ("first_carer",)
+    on: Annotated[
+        Literal["escalation", "raise"],
+        Meta(description="Told when an unanswered alert is carried to them, or at once."),
+    ] = "escalation"
+    from_priority: Annotated[
+        Literal["low", "medium", "high"], Meta(description="The least that is told.")
+    ] = "low"
+    technical: Annotated[bool, Meta(description="Alerts of the equipment too.")] = True
+    details: Annotated[bool, Meta(description="With the reason, and so with measured values.")] = (
+        False
+    )
+    quiet_from: _Clock | None = None
+    quiet_to: _Clock | None = None
+    quiet_floor: Annotated[
+        Literal["low", "medium", "high"],
+        Meta(description="Told in the quiet hours all the same; high always is."),
+    ] = "high"
+    n_burst: Annotated[
+        int, Meta(ge=1, le=100, description="So many in a row before they are put together.")
+    ] = 6
+    refill_s: Annotated[
+        float, Meta(ge=1.0, le=3600.0, description="One more may follow after each such time.")
+    ] = 60.0
+    settings: msgspec.Struct
+
+
+class Deadman(msgspec.Struct, frozen=True, kw_only=True):
+    """``[deadman]``: a watcher far away that calls when this box has not pinged it."""
+
+    url_file: _UrlFile | None = None
+    every_s: Annotated[float, Meta(ge=10.0, le=3600.0, description="How often it is pinged.")] = (
+        60.0
+    )
+    fails: Annotated[
+        bool, Meta(description="Say so at once at /fail, as healthchecks.io has it.")
+    ] = True
+    needs: Annotated[
+        Literal["progress", "patients"],
+        Meta(description="Pinged while the monitor comes on; or only if it hears every patient."),
+    ] = "patients"
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """``[model]``: the anomaly model."""
 
@@ -359,6 +445,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     alarms: Mapping[str, Alarm] = {}
     patient_alarms: Mapping[str, Mapping[str, Alarm]] = {}
     annunciators: Mapping[str, Annunciator] = {}
+    notices: tuple[Notice, ...] = ()
+    deadman: Deadman = Deadman()
     alerts: Alerts = Alerts()
     escalation: Escalation = Escalation()
     model: Model = Model()
@@ -371,6 +459,7 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "box": Box,
     "alerts": Alerts,
     "escalation": Escalation,
+    "deadman": Deadman,
     "model": Model,
     "summaries": Summaries,
     "ring": Ring,

@@ -11,7 +11,16 @@ import msgspec
 
 from edge.config.fields import expected, meaning, rule_words
 from edge.config.listing import Setting, effective
-from edge.config.settings import TABLES, Alarm, Annunciator, Config, Patient, PluginDefaults, Source
+from edge.config.settings import (
+    TABLES,
+    Alarm,
+    Annunciator,
+    Config,
+    Notice,
+    Patient,
+    PluginDefaults,
+    Source,
+)
 
 _WIDTH: Final = 96
 _NOT_SET_HERE: Final = ("default", "environment", "preset")
@@ -72,6 +81,9 @@ def _meaning(name: str, table: str, config: Config, plugins: PluginDefaults) -> 
     elif table.startswith("sources"):
         source = config.sources[int(table[len("sources[") : -1])]
         structs = (Source, type(source.settings))
+    elif table.startswith("notices"):
+        notice = config.notices[int(table[len("notices[") : -1])]
+        structs = (Notice, type(notice.settings))
     elif table.startswith("annunciators."):
         annunciator = config.annunciators[table.removeprefix("annunciators.")]
         structs = (Annunciator, type(annunciator.settings))

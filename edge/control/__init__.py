@@ -6,13 +6,14 @@ an answer comes every second until the client hangs up. The socket belongs to th
 alone (0600 in a folder of 0700), and nothing listens on a network.
 
     this file   the requests, which both sides share
+    board       what a notice may say: all that the notifier is ever told
     server      the monitor's side, in its event loop
     client      the other side: plain blocking sockets, quick to import
 """
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -80,6 +81,46 @@ class Enter(_Request, frozen=True, tag="enter"):
     age_s: float = 0.0
 
 
+class Notices(_Request, frozen=True, tag="notices"):
+    """What a notice may say (`edge.control.board`), as soon as it is not as at `after` any more.
+
+    `details`: with the reasons of the alerts, and so with measured values.
+    """
+
+    after: int = -1
+    wait_s: Annotated[float, Meta(ge=0.0, le=50.0)] = 0.0
+    details: bool = False
+
+
+class Delivered(_Request, frozen=True, tag="delivered"):
+    """How far a notice of an alert has come, told by the notifier; it can only add."""
+
+    alert_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    stage: Literal["queued", "sent", "received", "failed"]
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    at_s: float
+    detail: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Way(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one way of notices is: does it work, since when (boot time), what waits for it."""
+
+    name: Annotated[str, Meta(max_length=64)]
+    works: bool
+    since_s: float
+    reason: Annotated[str, Meta(max_length=300)] = ""
+    n_waiting: int = 0
+    sent_s: float | None = None
+
+
+class NoticesState(_Request, frozen=True, tag="notices_state"):
+    """That the notifier lives, and how each way of it is: told every few seconds."""
+
+    pid: int
+    ways: Annotated[tuple[Way, ...], Meta(max_length=32)]
+    deadman: Way | None = None
+
+
 class Trace(_Request, frozen=True, tag="trace"):
     """The last seconds of one signal; `patient` may be left out where there is only one."""
 
@@ -88,4 +129,16 @@ class Trace(_Request, frozen=True, tag="trace"):
     patient: Annotated[str, Meta(max_length=64)] = ""
 
 
-Request: TypeAlias = Ping | Status | Live | Alerts | Acknowledge | Tell | Enter | Trace
+Request: TypeAlias = (
+    Ping
+    | Status
+    | Live
+    | Alerts
+    | Acknowledge
+    | Tell
+    | Enter
+    | Trace
+    | Notices
+    | Delivered
+    | NoticesState
+)

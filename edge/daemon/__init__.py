@@ -4,6 +4,7 @@
     recorder    store and packet log, in a thread of their own
     answers     what the control socket is told
     people      what people say through it
+    noticeboard what the notifier is told, a process of its own
     local       sound and light at the box itself
     boxwatch    the box watches itself
     resume      what stood when the monitor was last alive
@@ -30,6 +31,8 @@ import structlog
 
 from edge.assemble import every_profile, every_wire
 from edge.clock import BootClock, WallLog
+from edge.control import ControlError
+from edge.control.board import NOTICES_SOCKET
 from edge.control.server import ControlServer
 from edge.daemon.answers import Answers
 from edge.daemon.boxwatch import BoxWatch
@@ -195,6 +198,8 @@ class Daemon:
         self._answers.model_trouble = self._beginning.model_trouble
         self._answers.annunciators = self._local.reports
         self._control = ControlServer(places.socket, self._answers.answer)
+        self.notices = self._answers.notices
+        self._notices = ControlServer(places.socket.with_name(NOTICES_SOCKET), self.notices.answer)
 
     def show_with(self, *shows: Show) -> None:
         """Tell these of the signal at every tick, before anything is announced or written."""
@@ -218,6 +223,7 @@ class Daemon:
             A monitor is running here already, or the socket cannot be made.
         """
         await self._control.start()
+        await _listen_if_possible(self._notices)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -242,6 +248,7 @@ class Daemon:
         self.boxwatch.close()
         await self._intake.stop()
         await self._control.close()
+        await self._notices.close()
         await asyncio.to_thread(self._local.close)
         if self._steps.model is not None:
             self._steps.model.close()
@@ -334,6 +341,14 @@ class Daemon:
         entry = self._wall.note(now)
         if entry is not None:
             self._recorder.add_clock(entry)
+
+
+async def _listen_if_possible(server: ControlServer) -> None:
+    """Listen where that is possible: without notices the monitor goes on."""
+    try:
+        await server.start()
+    except ControlError as error:
+        _log.error("no notices can be asked for", error=str(error))
 
 
 def _notify(state: str) -> bool:

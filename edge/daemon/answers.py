@@ -16,17 +16,22 @@ from edge.control import (
     Acknowledge,
     Alerts,
     ControlError,
+    Delivered,
     Enter,
     Live,
+    Notices,
+    NoticesState,
     Ping,
     Request,
     Status,
     Tell,
     Trace,
 )
+from edge.control.board import NoticesReport
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
 from edge.daemon.local import AnnunciatorReport
 from edge.daemon.model import LiveModel
+from edge.daemon.noticeboard import Noticeboard
 from edge.daemon.people import People
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.live import Live as LiveNumbers
@@ -70,6 +75,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         How recording goes.
     annunciators : tuple[AnnunciatorReport, ...]
         Sound and light at the box.
+    notices : NoticesReport | None
+        How people who are not at the box are told.
     """
 
     monitor: MonitorFacts
@@ -80,6 +87,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     n_overflow: int
     store: StoreReport
     annunciators: tuple[AnnunciatorReport, ...] = ()
+    notices: NoticesReport | None = None
 
 
 class Answers:
@@ -97,6 +105,9 @@ class Answers:
         self._pipeline, self._intake, self._recorder = pipeline, intake, recorder
         self._run, self._now_s, self._wall = run, now_s, wall
         self._people = People(pipeline, intake.put, recorder.stored, now_s)
+        self.notices = Noticeboard(
+            pipeline, run, now_s, wall, intake.reports, self._people.acknowledge
+        )
         self.model_trouble = ""
         self.model: LiveModel | None = None
         self.annunciators: Callable[[], tuple[AnnunciatorReport, ...]] = tuple
@@ -120,10 +131,13 @@ class Answers:
                 return await self._people.hear(request)
             case Trace():
                 return self._trace(request)
+            case Notices() | Delivered() | NoticesState():
+                return await self.notices.answer(request)
 
     def note(self, record: Record) -> None:
         """Take a new record; whoever waits for what they said to take effect is told."""
         self._people.note(record)
+        self.notices.note(record)
 
     def report(self) -> Report:
         """Return the status of this moment."""
@@ -136,6 +150,7 @@ class Answers:
             self._intake.n_overflow,
             self._recorder.report(),
             self.annunciators(),
+            self.notices.report(),
         )
 
     def _facts(self) -> MonitorFacts:

@@ -19,7 +19,7 @@ and a tick later the model has scored them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -84,6 +84,7 @@ from edge.records import (
     Record,
     Samples,
     Stamp,
+    Step,
 )
 from edge.sensors import Sensors
 from edge.sources import Sources, Stream, on_grid
@@ -220,6 +221,10 @@ class Pipeline:
     def check(self, answer: Answer) -> None:
         """Raise `edge.alerts.AnswerError` where this answer could not be followed now."""
         self._alarms.check(answer)
+
+    def carried(self) -> Mapping[str, Step]:
+        """Return how far each standing alert was carried, by its id."""
+        return self._alarms.carried()
 
     def alert_state(self) -> bytes:
         """Return what outlives a restart, for `Start.alerts` of the next start."""

@@ -8,7 +8,7 @@ from edge.alerts import AlertEngine, AlertRule, AlertSettings, Answer, Restart
 from edge.live import MuteLive, Signal, WatchLive
 from edge.pipeline.kept import unpack
 from edge.pipeline.settings import Start
-from edge.records import AlarmEvent, Alert, Finding
+from edge.records import AlarmEvent, Alert, Finding, Step
 
 
 class Alarms:
@@ -77,6 +77,10 @@ class Alarms:
     def watches(self, now_s: float) -> tuple[WatchLive, ...]:
         """Return who has the watch."""
         return self._engine.watches(now_s)
+
+    def carried(self) -> dict[str, Step]:
+        """Return how far each standing alert was carried, by its id."""
+        return self._engine.carried()
 
     def state(self) -> bytes:
         """Return what `Kept` needs of this moment."""

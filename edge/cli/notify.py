@@ -1,0 +1,200 @@
+"""``homeward notify``: tell people who are not at the box, and a watcher far away."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+from collections.abc import Iterable, MutableMapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+import edge.notices.channels
+from edge.cli import DONE, FAILED, FOUND
+from edge.cli._shared import AsJson, CommandError, ConfigFile, DataDir, load_config, print_json
+from edge.cli._tables import console, table
+from edge.clock import BootClock
+from edge.config import Config, Notice
+from edge.discover import discover
+from edge.notices import NoticesError
+from edge.notices.channels import Channel
+from edge.notices.deadman import NAME, ping
+from edge.notices.notifier import Notifier, Open, open_ways
+from edge.notices.proof import prove
+from edge.notices.secret import Secret, read_secret
+from edge.records import Priority
+
+LOCK = "notices.lock"
+
+
+def command(
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    *,
+    test: Annotated[
+        bool, typer.Option("--test", help="Send one test notice to each, and say what is proven.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say who would be told what when; send nothing.")
+    ] = False,
+    json: AsJson = False,
+) -> int:
+    """Tell carers of alarms nobody at the box answers, until SIGTERM or Ctrl-C.
+
+    A process of its own beside `homeward run`: it may use the network and knows nothing raw. Who is
+    told stands in [[notices]], a watcher that calls when this box falls silent in [deadman]. What
+    became of each notice is in `homeward status` and with the alerts.
+
+    With --test it ends with exit code 1 where a notice could not be sent.
+    """
+    os.umask(0o077)
+    settings = load_config(config, data_dir)
+    channels = discover(edge.notices.channels, "CHANNEL", Channel)
+    ways = open_ways(settings, channels)
+    if not ways and settings.deadman.url_file is None:
+        raise CommandError(
+            "there is nobody to tell: add [[notices]] or [deadman] to the configuration; the "
+            "README shows how"
+        )
+    if check:
+        return _check(settings, ways, as_json=json)
+    if test:
+        return _test(settings, ways, as_json=json)
+    _log_plainly([one.secret for one in ways if one.secret is not None])
+    lock = _take_place(settings.box.data_dir)
+    try:
+        asyncio.run(Notifier(settings, ways, BootClock()).run())
+    finally:
+        os.close(lock)
+    return DONE
+
+
+def _test(config: Config, ways: Sequence[Open], *, as_json: bool) -> int:
+    proofs = asyncio.run(prove(ways, config.box.name))
+    rows = [(proof.name, proof.channel, proof.sent, proof.received, proof.text) for proof in proofs]
+    if config.deadman.url_file is not None:
+        trouble = _ping_once(config)
+        told = trouble or "the watcher took a ping"
+        rows.append((NAME, "ping", not trouble, not trouble, told))
+    n_sent = sum(row[2] for row in rows)
+    if as_json:
+        for name, channel, sent, received, text in rows:
+            print_json(
+                {
+                    "record": "notice_test",
+                    "name": name,
+                    "channel": channel,
+                    "sent": sent,
+                    "received": received,
+                    "proven": text,
+                }
+            )
+        print_json({"record": "notify_test", "n_sent": n_sent, "n_failed": len(rows) - n_sent})
+    else:
+        for name, _, sent, _, text in rows:
+            typer.echo(f"{'sent' if sent else 'FAILED':6}  {name}: {text}")
+    return DONE if n_sent == len(rows) else FAILED
+
+
+def _ping_once(config: Config) -> str:
+    try:
+        secret = read_secret(config.deadman.url_file or "", config.box.data_dir)
+    except NoticesError as error:
+        return str(error)
+    return asyncio.run(ping(secret, "ping"))
+
+
+def _check(config: Config, ways: Sequence[Open], *, as_json: bool) -> int:
+    troubles = [f"{one.way.name}: {one.trouble}" for one in ways if one.trouble]
+    troubles += _gaps(config)
+    plan = [
+        (one.way, priority, _when(config, one.way, priority)) for one in ways for priority in _RUNG
+    ]
+    if as_json:
+        for way, priority, when in plan:
+            told = {"name": way.name, "who": way.who, "priority": priority, "told": when}
+            print_json({"record": "notice_plan", **told})
+        print_json({"record": "notify_check", "n_ways": len(ways), "troubles": troubles})
+    else:
+        rows = [(way.name, ", ".join(way.who), p.value, when) for way, p, when in plan]
+        console().print(table("Who is told", ("name", "who", "priority", "told"), rows))
+        for trouble in troubles:
+            typer.echo(f"! {trouble}")
+    return FOUND if troubles else DONE
+
+
+_RUNG = (Priority.HIGH, Priority.MEDIUM, Priority.LOW)
+
+
+def _when(config: Config, way: Notice, priority: Priority) -> str:
+    """Return in words when a destination is told of an alert of that priority."""
+    if priority.rank < Priority(way.from_priority).rank:
+        return "never"
+    quiet = ""
+    if way.quiet_from and way.quiet_to and priority.rank < Priority(way.quiet_floor).rank:
+        quiet = f", not from {way.quiet_from} to {way.quiet_to}"
+    if way.on == "raise":
+        return f"at once{quiet}"
+    _, first_s, second_s = config.escalation.times_of(priority.value)
+    times = {"first_carer": first_s, "second_carer": second_s}
+    due = sorted(times[who] for who in way.who if who in times)
+    named = [who for who in way.who if who not in times]
+    parts = [f"after {due[0]:g} s without an answer"] if due else []
+    parts += [f"after {first_s:g} s while {' or '.join(named)} has the watch"] if named else []
+    return ", ".join(parts) + quiet
+
+
+def _gaps(config: Config) -> Iterable[str]:
+    """Return what leaves somebody untold, a sentence each."""
+    reach = {who for way in config.notices for who in way.who}
+    anyone = any(way.on == "raise" for way in config.notices)
+    if config.notices and not anyone and "first_carer" not in reach:
+        yield 'nobody is told as the first carer: add who = ["first_carer"] to one of [[notices]]'
+    if config.notices and not any(way.technical for way in config.notices):
+        yield "nobody is told of faults of the equipment: set technical = true somewhere"
+    if config.deadman.url_file is None:
+        yield "nobody far away notices when this box loses power: set up [deadman]"
+
+
+def _take_place(folder: Path) -> int:
+    """Return the open lock of the notifier: two of them would tell everything twice."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CommandError(f"cannot write in {folder} ({error}): mend the folder") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise CommandError(
+            f"a notifier is running here already ({folder}): stop it first"
+        ) from None
+    return lock
+
+
+def _log_plainly(secrets: Sequence[Secret]) -> None:
+    """Log as ``key=value`` lines on standard error, without any address, whoever logs it."""
+
+    def scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401
+        for name, value in event.items():
+            for secret in secrets:
+                if isinstance(value, str):
+                    value = secret.scrub(value)  # noqa: PLW2901
+            event[name] = value
+        return event
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            scrub,
+            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,24 @@
+"""Telling people who are not at the box, from a process of its own: ``homeward notify``.
+
+It may open network connections, and so it must not be able to see raw data: all it knows of the
+monitor is what `edge.control.board` allows, asked for on a local socket. Whatever happens to the
+network, the monitor goes on; whatever happens to the monitor, this process says so.
+
+    content     what a notice says, and how it is known again
+    telling     who is due to be told what: from the board and what was told before
+    waiting     what one destination has yet to be sent: rate, summaries, backoff
+    memory      what was told, kept over a restart so that nobody is told twice
+    secret      addresses that nobody may see, and how they are kept out of every text
+    fetch       one bounded HTTP exchange
+    follower    the monitor's board, followed; reports handed back
+    sender      one destination, served until the end
+    deadman     the ping that stops when the monitor does
+    notifier    all of it, running
+    channels/   one file a way to send
+"""
+
+from __future__ import annotations
+
+
+class NoticesError(Exception):
+    """The notices cannot be sent as configured; the text says why and what to do."""

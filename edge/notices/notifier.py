@@ -1,0 +1,269 @@
+"""All of it, running: follows the monitor, works out who is due, and serves every destination."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import structlog
+
+from edge.clock import BootClock
+from edge.config import Config, Notice
+from edge.control import Acknowledge, ControlError, NoticesState, Way
+from edge.control.board import NOTICES_SOCKET, STALLED_S, Board
+from edge.notices import NoticesError, content
+from edge.notices.channels import Channel, Opened
+from edge.notices.deadman import NAME, Watcher
+from edge.notices.follower import AwayError, Monitor
+from edge.notices.memory import Memory, MemoryFile
+from edge.notices.secret import Secret, read_secret
+from edge.notices.sender import Sender
+from edge.notices.telling import Teller
+from edge.records import Role
+
+GONE_S: Final = STALLED_S
+"""A monitor that has not come on for so long is gone, and people are told."""
+GRACE_S: Final = 60.0
+"""So much longer at the start, where the monitor may be starting too."""
+REPORT_S: Final = 10.0
+"""How often the monitor is told how the notices are."""
+AWAY_S: Final = 1.0
+SLEPT_S: Final = 10.0
+"""A second that took longer than that: this machine slept or stood still, not the monitor alone."""
+
+_log = structlog.get_logger("notify")
+
+
+class Open(msgspec.Struct, frozen=True):
+    """A destination with what is needed to send to it; `opened` None: `trouble` says why not."""
+
+    way: Notice
+    opened: Opened | None
+    buttons: dict[str, bool]
+    secret: Secret | None = None
+    trouble: str = ""
+
+
+def open_ways(config: Config, channels: Sequence[Channel]) -> tuple[Open, ...]:
+    """Return every destination; one that cannot be used says why and keeps no other from it."""
+    known = {channel.name: channel for channel in channels}
+    return tuple(_opened(way, known[way.channel], config) for way in config.notices)
+
+
+def _opened(way: Notice, channel: Channel, config: Config) -> Open:
+    try:
+        secret = read_secret(way.url_file, config.box.data_dir)
+        opened = channel.open(way.settings, secret)
+    except NoticesError as error:
+        return Open(way, None, {}, trouble=str(error))
+    return Open(way, opened, channel.buttons(way.settings), secret)
+
+
+class Notifier:
+    """The notifier.
+
+    Parameters
+    ----------
+    config : Config
+        The box's.
+    ways : Sequence[Open]
+        The destinations.
+    clock : BootClock
+        The clocks of this box.
+    """
+
+    def __init__(self, config: Config, ways: Sequence[Open], clock: BootClock) -> None:
+        self._config, self._clock = config, clock
+        self._file = MemoryFile(config.box.data_dir)
+        kept = self._file.read()
+        self._memory = kept or Memory()
+        self._teller = Teller(config.notices, self._memory.told, fresh=kept is None)
+        self._details = any(way.details for way in config.notices)
+        socket = config.box.socket.with_name(NOTICES_SOCKET)
+        self._follow, self._report = Monitor(socket), Monitor(socket)
+        self._board: Board | None = None
+        self._seen_s = self._moved_s = clock.now_s()
+        self._moved_s += GRACE_S
+        self._senders = {one.way.name: self._sender(one) for one in ways}
+        self._acks: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=64)
+        self._watcher: Watcher | None = None
+        self._no_watcher = ""
+        self._began_s = clock.now_s()
+        if config.deadman.url_file is not None:
+            self._open_watcher(config.deadman.url_file)
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        work = [self._follow_monitor(), self._look_after(), self._tell_monitor()]
+        work += [sender.run() for sender in self._senders.values()]
+        if self._watcher is not None:
+            work.append(self._watcher.run())
+        tasks = [loop.create_task(one) for one in work]
+        _log.info("telling", n_ways=len(self._senders), deadman=self._watcher is not None)
+        try:
+            while not stop.is_set():
+                for task in tasks:
+                    if task.done():
+                        task.result()  # a fault of ours ends the process: it is started again
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 1.0)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._follow.close()
+            self._report.close()
+            self._keep()
+            await self._file.settled()
+
+    async def _follow_monitor(self) -> None:
+        change = -1
+        while True:
+            try:
+                board = await self._follow.board(change, details=self._details)
+            except (AwayError, ControlError):
+                change = -1
+                await asyncio.sleep(AWAY_S)
+                continue
+            if self._board is not None and self._board.run_id != board.run_id:
+                _log.info("another run of the monitor", run=board.run_id)
+            change = board.change if board.ready else -1
+            self._take(board)
+            if not board.ready:
+                await asyncio.sleep(AWAY_S)
+
+    def _take(self, board: Board) -> None:
+        now_s, last = self._clock.now_s(), self._board
+        if last is None or last.run_id != board.run_id or board.tick_s > last.tick_s:
+            self._moved_s = now_s
+            self._tell_back(board)
+        self._board, self._seen_s = board, now_s
+        now, minute = self._local_time()
+        for name, item in self._teller.look(board, now, minute):
+            self._senders[name].put(item)
+        self._keep()
+
+    async def _look_after(self) -> None:
+        """Notice when the monitor is gone."""
+        last_s = self._clock.now_s()
+        while True:
+            await asyncio.sleep(1.0)
+            now_s = self._clock.now_s()
+            if now_s - last_s > SLEPT_S:
+                self._moved_s = max(self._moved_s, now_s)
+            last_s = now_s
+            if now_s - self._moved_s > GONE_S and not self._memory.gone:
+                self._tell_gone(now_s - self._moved_s)
+
+    def _tell_gone(self, for_s: float) -> None:
+        now, _ = self._local_time()
+        since = datetime.fromtimestamp(now.timestamp() - for_s, tz=UTC).astimezone()
+        self._memory.gone = f"{since:%Y-%m-%dT%H:%M:%S}"
+        _log.warning("the monitor is gone", for_s=round(for_s))
+        for name, sender in self._senders.items():
+            sender.put(content.gone(name, self._config.box.name, since, self._memory.gone))
+
+    def _tell_back(self, board: Board) -> None:
+        if not self._memory.gone or not board.ready:
+            return
+        episode, self._memory.gone = self._memory.gone, ""
+        now, _ = self._local_time()
+        for name, sender in self._senders.items():
+            sender.put(content.back(name, board.box, episode, now))
+
+    async def _tell_monitor(self) -> None:
+        """Hand back what became of the notices, and how each way is."""
+        due_s = 0.0
+        while True:
+            try:
+                await self._hand_back()
+                if self._clock.now_s() >= due_s:
+                    await self._report.ask(self.state())
+                    due_s = self._clock.now_s() + REPORT_S
+            except AwayError:
+                await asyncio.sleep(AWAY_S)
+            except ControlError as error:
+                _log.warning("the monitor does not take it", error=str(error))
+                due_s = self._clock.now_s() + REPORT_S
+            await asyncio.sleep(0.2)
+
+    async def _hand_back(self) -> None:
+        reports = self._memory.reports
+        while reports:
+            told = reports[0]
+            try:
+                await self._report.ask(told)
+            except ControlError as error:  # an alert of long ago, that no monitor knows any more
+                _log.info("not taken", alert=told.alert_id, stage=told.stage, why=str(error))
+            if reports and reports[0] is told:
+                del reports[0]
+        while not self._acks.empty():
+            name, alert_id = self._acks.get_nowait()
+            said = Acknowledge(alert_id, name, Role.CARER)
+            try:
+                await self._report.ask(said, REPORT_S)
+            except ControlError as error:
+                _log.warning("not acknowledged", alert=alert_id, by=name, why=str(error))
+
+    def state(self) -> NoticesState:
+        """Return how every way is, as the monitor is told it."""
+        ways = tuple(sender.state() for sender in self._senders.values())
+        deadman = None
+        if self._watcher is not None:
+            deadman = self._watcher.state()
+        elif self._no_watcher:
+            deadman = Way(NAME, works=False, since_s=self._began_s, reason=self._no_watcher[:300])
+        return NoticesState(os.getpid(), ways, deadman)
+
+    def _sender(self, one: Open) -> Sender:
+        way = one.way
+        sender = Sender(
+            way,
+            one.opened,
+            one.buttons,
+            self._memory,
+            self._file,
+            self._clock.now_s,
+            chance=random.random,
+            scrub=str if one.secret is None else one.secret.scrub,
+            trouble=one.trouble,
+        )
+        sender.answered = lambda alert_id: self._answered(way.name, alert_id)
+        if one.trouble:
+            _log.error("cannot be told", way=way.name, reason=one.trouble)
+        return sender
+
+    def _answered(self, name: str, alert_id: str) -> None:
+        if not self._acks.full():
+            self._acks.put_nowait((name, alert_id))
+
+    def _open_watcher(self, named: str) -> None:
+        try:
+            secret = read_secret(named, self._config.box.data_dir)
+        except NoticesError as error:
+            self._no_watcher = str(error)
+            _log.error("no dead-man ping", reason=self._no_watcher)
+            return
+        self._watcher = Watcher(
+            self._config.deadman, secret, lambda: (self._board, self._seen_s), self._clock.now_s
+        )
+
+    def _keep(self) -> None:
+        self._file.write(self._memory)
+
+    def _local_time(self) -> tuple[datetime, float | None]:
+        """Return the local time, and the minute of the day where the clock is to be trusted."""
+        now = self._clock.read()
+        local = datetime.fromtimestamp(now.wall_s, tz=UTC).astimezone()
+        return local, 60.0 * local.hour + local.minute if now.synchronised else None
