@@ -5,7 +5,8 @@ with its answers. ``box:start`` and ``person:answer`` belong to the pipeline and
 
 What no sensor can see (is oxygen given? is the patient confused?) or what a person measured by
 hand comes as ``person:entry`` and expires. What is known of the patient comes as ``box:facts`` at
-every start and whenever it changes, with who decided it: so it lies in the log.
+every start and whenever it changes, with who decided it: so it lies in the log. A limit that is
+changed while the monitor runs comes as ``person:limit``, with who changed it and why.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from edge.records import LinkState, Packet, Security
+from edge.records import LimitAct, LinkState, Packet, Role, Security
 
 BOX: Final = "box"
 """Source of what the box itself notices."""
@@ -31,6 +32,7 @@ PERSON: Final = "person"
 """Source of what people do."""
 ENTRY: Final = "person:entry"
 FACTS: Final = "box:facts"
+LIMIT: Final = "person:limit"
 MAX_FACTS: Final = 256
 """Facts of the box; more means that something makes names up."""
 HELD: Final = "held_"
@@ -308,6 +310,51 @@ class Facts(msgspec.Struct, frozen=True):
             f"{HELD}pregnant_flag": float(self.pregnant),
             f"{HELD}spo2_scale_au": float(self.spo2_scale),
         }
+
+
+class RuleLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How one rule is set from now on: whether it watches, and all its settings."""
+
+    enabled: bool
+    values: Mapping[str, float]
+
+
+Why = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Payload of ``person:limit``: how a patient's rules are set from now on.
+
+    Attributes
+    ----------
+    act : LimitAct
+        What was done. NEW_PATIENT also clears what was entered, answered and paused.
+    by, role, why : str, Role, str
+        Who did it, as what, and for what reason.
+    rules : Mapping[str, RuleLimits]
+        Rules that change; the others stay as they are.
+    detail : str
+        A word for people, as the preset's name.
+
+    Raises
+    ------
+    ValueError
+        The patient may not change limits, or nobody says who did.
+    """
+
+    act: LimitAct
+    patient: Name
+    by: Name
+    role: Role
+    why: Why
+    rules: Mapping[str, RuleLimits] = {}
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.by.strip() or not self.why.strip():
+            raise ValueError("a limit is changed by somebody and for a reason: give both")
+        if self.role is Role.PATIENT:
+            raise ValueError("limits are for carers and clinicians; the patient does not set them")
 
 
 def tell(stream: str, payload: msgspec.Struct, at_s: float) -> Packet:

@@ -223,6 +223,26 @@ class AlertEngine:
         self._now_s = kept.now_s
         return [] if restart is None else self._move(restart)
 
+    def know(self, name: str, rule: AlertRule) -> None:
+        """Take findings of one more rule: it has been switched on."""
+        self._rules.setdefault(name, rule)
+
+    def begin_patient(self, answer: Answer, now_s: float) -> list[Alert | AlarmEvent]:
+        """End what stood of the one who lay here before: alerts, answers and pauses.
+
+        What holds for the new patient as well is raised again; `answer` is a ``resume`` of
+        whoever says that somebody else lies here.
+        """
+        ended: list[Alert | AlarmEvent] = []
+        for episode in [*self._standing.values()]:
+            if episode.alert.patient == answer.patient:
+                episode.reason = f"over, a new patient lies here: {episode.reason}"
+                ended.append(say(episode, AlertState.ENDED, now_s, self._settings))
+                self._forget(episode.alert)
+        if self._silence.mutes_of(answer.patient):
+            ended += self._silence.take(answer, None, now_s, self._settings)
+        return ended
+
     def _move(self, restart: Restart) -> list[AlarmEvent]:
         now_s = restart.now_s
         away_s = restart.away_s

@@ -64,6 +64,10 @@ class HeldValues:
         if samples.signal in SPOTS and not math.isnan(value := samples.values.item(-1)):
             self.take(HELD + samples.signal, at_s, value, at_s + SPOT_VALID_S)
 
+    def clear(self) -> None:
+        """Forget all of it: it was of somebody else."""
+        self._held.clear()
+
     def standing(self, now_s: float) -> dict[str, Samples]:
         """Return what stands at `now_s`, by name."""
         return {n: held for n, (held, until_s) in self._held.items() if now_s < until_s}

@@ -10,22 +10,26 @@ and a tick later the model has scored them.
     this file   the order
     settings    what it is told once, and the grid it lives on
     watched     one patient: vital signs, windows, rules
+    rules       how one patient's rules are set, and what they remember
+    limits      limits that people change while it runs
     box         the box itself: rules that are no patient's
     scoring     windows that wait for the model
     alarms      the alert engine as it is used here
     kept        what outlives a restart
+    past        what rules were asked, kept: to be asked again under other limits
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import numpy as np
 
 from edge.alarms import Rule
-from edge.alerts import AlertRule, Answer
+from edge.alerts import Answer
 from edge.bedside import Bedside
 from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
@@ -35,6 +39,7 @@ from edge.events import (
     EXPECT,
     FACTS,
     HEALTH,
+    LIMIT,
     LINK,
     MODEL,
     Assignment,
@@ -49,9 +54,12 @@ from edge.events import (
 from edge.features import FeatureFamily
 from edge.live import Live, Signal
 from edge.pipeline.alarms import Alarms
-from edge.pipeline.box import NOBODY, Box
+from edge.pipeline.box import Box
 from edge.pipeline.equipment import equipment_of
 from edge.pipeline.kept import Remembered, moved_by_s, pack, unpack
+from edge.pipeline.limits import alert_rule, change_scale, follow
+from edge.pipeline.past import JUDGED, Witness
+from edge.pipeline.rules import PatientRules
 from edge.pipeline.scoring import Scoring
 from edge.pipeline.settings import (
     ANSWER,
@@ -71,18 +79,20 @@ from edge.pipeline.settings import (
     Scores,
     Start,
 )
-from edge.pipeline.watched import Stages, Watched
+from edge.pipeline.watched import NOBODY, Stages, Watched
 from edge.records import (
     SECOND_S,
     WINDOW_S,
     AlarmEvent,
     Alert,
+    Features,
     Finding,
     LinkState,
     Outcome,
     Packet,
     Record,
     Samples,
+    Score,
     Stamp,
     Step,
 )
@@ -135,12 +145,9 @@ class Pipeline:
         self._settings = settings
         self._sources = Sources(decoders, settings.patient_of, settings.default_patient)
         self._stages = Stages.of(families, rules, scorer, settings)
-        self._box = Box(rules, settings.rules)
-        facts = {
-            rule.name: AlertRule(rule.kind, told.priority, rule.latching, rule.category)
-            for rule, told in (*self._stages.rules, *self._box.watch)
-        }
+        facts = {rule.name: alert_rule(rule, told) for rule, told in self._stages.rules}
         self._alarms = Alarms(facts, settings.alerts, run_id)
+        self._box = Box(self._stages.rules_of(NOBODY))
         self._scoring = Scoring(self._note)
         self._sensors = Sensors()
         self._link_of: dict[str, str] = {}
@@ -150,6 +157,8 @@ class Pipeline:
         self._began_s = self._tick * TICK_S
         self._notes: list[str] = []
         self._out: list[Record] = []
+        self.witness: Witness | None = None
+        """Is told all that rules and alerts are made of; see `edge.pipeline.past`."""
 
     @property
     def now_s(self) -> float:
@@ -300,6 +309,8 @@ class Pipeline:
 
     def _take_event(self, packet: Packet, tick_s: float) -> None:
         """Take what a person did or the box noticed."""
+        if self.witness is not None and packet.stream in JUDGED:
+            self.witness.told(packet, tick_s)
         try:
             if packet.stream == ANSWER:
                 answer = msgspec.json.decode(packet.payload, type=Answer)
@@ -308,6 +319,8 @@ class Pipeline:
                 self._begin(msgspec.json.decode(packet.payload, type=Start), tick_s)
             elif packet.stream in (ENTRY, FACTS):
                 self._take_known(packet, tick_s)
+            elif packet.stream == LIMIT:
+                self._out += follow(packet, self._awaiting, self._alarms, tick_s)
             else:
                 self._take_told(packet, tick_s)
         except ValueError as error:  # no such payload, no such alert, no such state
@@ -330,6 +343,7 @@ class Pipeline:
             held.take(entry.signal, tick_s - entry.age_s, entry.number, until_s)
         else:
             facts = msgspec.json.decode(packet.payload, type=Facts)
+            self._out += change_scale(self._awaiting(facts.patient), facts, tick_s)
             for signal, value in facts.signals.items():
                 self._awaiting(facts.patient).bedside.held.take(signal, tick_s, value)
 
@@ -381,14 +395,16 @@ class Pipeline:
             self._out.extend(beats)
             told = equipment_of(patient.bedside, self._sensors, self._sources)
             seen = patient.see_second(now_s, self._sensors.n_keys_lost, told)
-            findings += patient.ask(SECOND_S, seen, None)
+            findings += self._ask(patient.rules, SECOND_S, seen, None, patient.bedside.signals)
             window_end_s = patient.is_due(now_s, self._began_s)
             if window_end_s is not None:
                 features = patient.cut_window(window_end_s, now_s)
                 self._out.append(features)
                 self._scoring.add(patient, features, now_s)
-        findings += self._box.ask(now_s)
-        self._give_alerts(self._alarms.step(findings, now_s))
+        of_box = self._box.see_second(now_s)
+        if of_box is not None:
+            findings += self._ask(self._box.rules, SECOND_S, of_box, None, frozenset())
+        self._judge(findings, now_s)
         period_s = self._settings.summary_period_s
         if now_s % period_s == 0.0 and now_s - period_s >= self._began_s:
             self._summarise(now_s - period_s, period_s)
@@ -396,9 +412,26 @@ class Pipeline:
     def _collect_scores(self, now_s: float) -> None:
         findings: list[Finding] = []
         for patient, seen, score in self._scoring.collect(now_s, self._out):
-            findings += patient.ask(WINDOW_S, seen, score)
+            findings += self._ask(patient.rules, WINDOW_S, seen, score, patient.bedside.signals)
         if findings:
-            self._give_alerts(self._alarms.step(findings, now_s))
+            self._judge(findings, now_s)
+
+    def _ask(
+        self,
+        rules: PatientRules,
+        every_s: float,
+        seen: Features,
+        score: Score | None,
+        had: AbstractSet[str],
+    ) -> list[Finding]:
+        if self.witness is not None:
+            self.witness.asked(every_s, seen, score, had)
+        return rules.ask(every_s, seen, score, had)
+
+    def _judge(self, findings: Sequence[Finding], now_s: float) -> None:
+        if self.witness is not None:
+            self.witness.passed(now_s)
+        self._give_alerts(self._alarms.step(findings, now_s))
 
     def _give_alerts(self, records: Sequence[Alert | AlarmEvent]) -> None:
         for record in records:

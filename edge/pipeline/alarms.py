@@ -27,7 +27,7 @@ class Alarms:
     def __init__(
         self, rules: Mapping[str, AlertRule], settings: AlertSettings, run_id: str
     ) -> None:
-        self._rules, self._settings = rules, settings
+        self._rules, self._settings = dict(rules), settings
         self._engine = AlertEngine(run_id, rules, settings)
         self.started = False
         """Whether a `Start` has been taken."""
@@ -57,6 +57,15 @@ class Alarms:
     def check(self, answer: Answer) -> None:
         """Raise `AnswerError` where `answer` would."""
         self._engine.check(answer)
+
+    def know(self, name: str, rule: AlertRule) -> None:
+        """Take findings of one more rule: it has been switched on."""
+        self._rules.setdefault(name, rule)
+        self._engine.know(name, rule)
+
+    def begin_patient(self, answer: Answer, now_s: float) -> list[Alert | AlarmEvent]:
+        """End what stood of another patient; see `AlertEngine.begin_patient`."""
+        return self._engine.begin_patient(answer, now_s)
 
     def step(self, findings: Sequence[Finding], now_s: float) -> list[Alert | AlarmEvent]:
         """Take the findings of a second, and let it pass."""

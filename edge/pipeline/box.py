@@ -8,17 +8,12 @@ replayed without them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
 
-from edge.alarms import Rule, Scope
 from edge.events import BoxHealth
-from edge.pipeline.settings import RuleSettings
-from edge.pipeline.watched import capped, in_force
-from edge.records import SECOND_S, Features, Finding
-
-NOBODY: Final = ""
-"""The patient of a finding and of an alert that is the box's."""
+from edge.pipeline.rules import PatientRules
+from edge.pipeline.watched import NOBODY
+from edge.records import SECOND_S, Features
 
 
 class Box:
@@ -26,32 +21,23 @@ class Box:
 
     Parameters
     ----------
-    rules : Sequence[Rule]
-        As `edge.discover` finds them; those of patients are left out.
-    told : Mapping[str, RuleSettings]
-        How they are set.
+    rules : PatientRules
+        The rules of the box.
     """
 
-    def __init__(self, rules: Sequence[Rule], told: Mapping[str, RuleSettings]) -> None:
-        self.watch = in_force([rule for rule in rules if rule.scope is Scope.BOX], told)
+    def __init__(self, rules: PatientRules) -> None:
+        self.rules = rules
         self.facts: Mapping[str, float] = {}
         """Of this second, by name."""
-        self._states: dict[str, Any] = {rule.name: rule.start for rule, _ in self.watch}
         self._known: dict[str, BoxHealth] = {}
 
     def know(self, stream: str, told: BoxHealth) -> None:
         """Take what was told of the box; it takes the place of what the same stream told before."""
         self._known[stream] = told
 
-    def ask(self, now_s: float) -> list[Finding]:
-        """Return what the rules say; nothing while nothing is known of the box."""
+    def see_second(self, now_s: float) -> Features | None:
+        """Return what the rules of the box are to see; None while nothing is known of it."""
         if not self._known:
-            return []
+            return None
         self.facts = {n: v for told in self._known.values() for n, v in told.at(now_s).items()}
-        seen = Features(NOBODY, now_s - SECOND_S, SECOND_S, self.facts)
-        findings = []
-        for rule, told in self.watch:
-            state, finding = rule.step(self._states[rule.name], seen, None, told.values)
-            self._states[rule.name] = state
-            findings.append(capped(finding, told.priority))
-        return findings
+        return Features(NOBODY, now_s - SECOND_S, SECOND_S, self.facts)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Final
 
 import msgspec
 
-from edge.alarms import Rule, Scope, Step
+from edge.alarms import Rule, Scope
 from edge.bedside import Bedside
 from edge.explain import name_strongest
 from edge.features import FeatureFamily
 from edge.live import PatientLive
+from edge.pipeline.rules import PatientRules, Watch
 from edge.pipeline.settings import (
     SETTLED_LAG_S,
     WINDOW_LAG_S,
@@ -25,15 +26,14 @@ from edge.records import (
     SECOND_S,
     WINDOW_S,
     Features,
-    Finding,
-    Priority,
     Record,
     Score,
     Window,
 )
 from edge.summaries import Tally
 
-Watch: TypeAlias = Sequence[tuple[Rule, RuleSettings]]
+NOBODY: Final = ""
+"""The patient of a finding and of an alert that is the box's."""
 
 
 class Stages(msgspec.Struct, frozen=True):
@@ -42,11 +42,13 @@ class Stages(msgspec.Struct, frozen=True):
     Attributes
     ----------
     rules : Sequence
-        Rules that anybody is watched with, and how they are set for the box.
+        Rules that anybody is watched with, or the box itself, and how they are set for the box.
     watch : Sequence
-        Those that are not switched off.
+        Every rule, those that are switched off too.
     watch_of : Mapping
         The same for patients that are watched otherwise than the rest.
+    box : Watch
+        Every rule that watches over the box itself.
     vitals, families : Sequence[FeatureFamily]
         What is computed every second, and for every window.
     scorer : Scores | None
@@ -58,6 +60,7 @@ class Stages(msgspec.Struct, frozen=True):
     rules: Watch
     watch: Watch
     watch_of: Mapping[str, Watch]
+    box: Watch
     vitals: Sequence[FeatureFamily]
     families: Sequence[FeatureFamily]
     scorer: Scores | None
@@ -72,20 +75,27 @@ class Stages(msgspec.Struct, frozen=True):
         settings: PipelineSettings,
     ) -> Stages:
         """Return the stages as they are set."""
-        rules = [rule for rule in rules if rule.scope is Scope.PATIENT]
-        everybody = _set(rules, settings.rules)
-        watch = _enabled(everybody)
-        watch_of = {name: in_force(rules, told) for name, told in settings.rules_of.items()}
-        in_use = {rule.name for one in (watch, *watch_of.values()) for rule, _ in one}
+        of_patients = [rule for rule in rules if rule.scope is Scope.PATIENT]
+        everybody = _set(of_patients, settings.rules)
+        watch_of = {name: _set(of_patients, told) for name, told in settings.rules_of.items()}
+        box = _set([rule for rule in rules if rule.scope is Scope.BOX], settings.rules)
+        watches = (everybody, *watch_of.values(), box)
+        in_use = {rule.name for one in watches for rule, told in one if told.enabled}
         return cls(
-            [(rule, told) for rule, told in everybody if rule.name in in_use],
-            watch,
+            [(rule, told) for rule, told in (*everybody, *box) if rule.name in in_use],
+            everybody,
             watch_of,
+            box,
             [f for f in families if f.every_s == SECOND_S],
             [f for f in families if f.every_s == WINDOW_S],
             scorer,
             {name: text for f in families for name, text in f.words.items()},
         )
+
+    def rules_of(self, patient: str) -> PatientRules:
+        """Return the rules a patient begins with, or (`NOBODY`) the box."""
+        watch = self.watch_of.get(patient, self.watch) if patient != NOBODY else self.box
+        return PatientRules(watch, [rule.name for rule, _ in self.rules])
 
 
 class Watched:
@@ -94,10 +104,8 @@ class Watched:
     def __init__(self, bedside: Bedside, stages: Stages) -> None:
         self.bedside = bedside
         self._stages = stages
-        self._watch = stages.watch_of.get(bedside.patient, stages.watch)
-        self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in self._watch}
-        self._asked: dict[float, list[tuple[str, Step, Mapping[str, float], Priority]]] = {}
-        self._n_signals = -1
+        self.rules = stages.rules_of(bedside.patient)
+        self.spo2_scale = 1
         self.tally = Tally()
         self.vitals: Mapping[str, float] = {}
         self.score = math.nan
@@ -108,22 +116,6 @@ class Watched:
         """Sensors whose link somebody told of."""
         self.unheard: dict[str, float] = {}
         """Links that have brought nothing yet -> since when something is expected of them."""
-
-    def ask(self, every_s: float, seen: Features, score: Score | None) -> list[Finding]:
-        """Return what the rules of one cadence say that watch any signal the patient ever had."""
-        had = self.bedside.signals
-        if len(had) != self._n_signals:  # signals only ever come to it
-            self._n_signals = len(had)
-            self._asked = {}
-            for rule, told in self._watch:
-                if not rule.needs or not had.isdisjoint(rule.needs):
-                    asked = self._asked.setdefault(rule.every_s, [])
-                    asked.append((rule.name, rule.step, told.values, told.priority))
-        findings, states = [], self.states
-        for name, step, values, most in self._asked.get(every_s, ()):
-            states[name], finding = step(states[name], seen, score, values)
-            findings.append(capped(finding, most))
-        return findings
 
     def see_second(
         self,
@@ -201,30 +193,10 @@ class Watched:
         )
 
 
-def capped(finding: Finding, most: Priority) -> Finding:
-    """Return a finding that is no more urgent than its rule is set to be.
-
-    A rule may begin at less than its own priority (`edge.alarms._graded`); who has set that
-    priority lower does not want it higher at the beginning.
-    """
-    if finding.priority is None or finding.priority.rank <= most.rank:
-        return finding
-    return msgspec.structs.replace(finding, priority=None)
-
-
-def in_force(rules: Iterable[Rule], told: Mapping[str, RuleSettings]) -> Watch:
-    """Return the rules that are not switched off, and how each is set."""
-    return _enabled(_set(rules, told))
-
-
 def _set(rules: Iterable[Rule], told: Mapping[str, RuleSettings]) -> Watch:
     return [
         (rule, told.get(rule.name) or RuleSettings(rule.settings, rule.priority)) for rule in rules
     ]
-
-
-def _enabled(watch: Watch) -> Watch:
-    return [(rule, told) for rule, told in watch if told.enabled]
 
 
 def _compute(

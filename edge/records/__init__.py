@@ -9,6 +9,7 @@ check themselves at birth where it costs little; what a sensor sent is checked i
     signals     packets, samples, beats, windows, features, scores
     sensors     gaps, links, single measurements
     alarms      findings, alerts, and what people do about them
+    settings    what people decide about how a patient is watched
     this file   summaries, and all of it together
 """
 
@@ -34,6 +35,7 @@ from edge.records.alarms import (
     Step,
 )
 from edge.records.sensors import Gap, LinkChange, LinkState, Reading, Security
+from edge.records.settings import LimitAct, SettingChange
 from edge.records.signals import (
     CONTEXT_S,
     SECOND_S,
@@ -68,6 +70,7 @@ __all__ = [
     "FloatArray",
     "Gap",
     "Kind",
+    "LimitAct",
     "LinkChange",
     "LinkState",
     "Meaning",
@@ -81,6 +84,7 @@ __all__ = [
     "Score",
     "ScorerError",
     "Security",
+    "SettingChange",
     "Stamp",
     "Step",
     "Summary",
@@ -118,7 +122,16 @@ class Summary(msgspec.Struct, frozen=True, tag="summary", tag_field="record"):
 
 
 Record: TypeAlias = (
-    LinkChange | Gap | Beat | Reading | Features | Score | Alert | AlarmEvent | Summary
+    LinkChange
+    | Gap
+    | Beat
+    | Reading
+    | Features
+    | Score
+    | Alert
+    | AlarmEvent
+    | SettingChange
+    | Summary
 )
 """What the pipeline gives out, in the order it came to be."""
 
