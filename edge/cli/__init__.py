@@ -63,6 +63,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "notify": "Tell people who are not at the box, and a watcher far away.",
     "handover": "Hand the watch to another carer.",
     "enter": "Enter what no sensor sees, or what you measured.",
+    "whatif": "The patient's own past under other limits.",
     "config": "Every setting in force, and where it was set.",
     "doctor": "Check the box end to end and say how to mend what is wrong.",
 }
