@@ -20,7 +20,7 @@ from edge.cli._shared import (
     plugin_defaults,
     print_json,
 )
-from edge.cli._whatif import headline, print_answer, print_sweep, question
+from edge.cli._whatif import danger, headline, print_answer, print_sweep, question
 from edge.config.changes import in_force, laid_over, read_changes, read_sweep
 from edge.whatif.axis import Axis
 from edge.whatif.comparing import RuleChange
@@ -109,10 +109,15 @@ def command(  # noqa: PLR0913  # each is an option of the command
         if swept is not None:
             print_sweep(rows, swept[0], swept[1])
     if svg is not None:
-        drawn = picture(answer, axis, headline(answer), question(answer))
-        svg.write_text(drawn, encoding="utf-8")
+        svg.write_text(_drawn(answer, axis), encoding="utf-8")
         say_note(f"the picture is in {svg}")
     return FOUND if any(rule.missed for rule in answer.rules) else DONE
+
+
+def _drawn(answer: Answer, axis: Axis) -> str:
+    title, _, rest = headline(answer).partition(": ")
+    lost = [line for line in danger(answer, axis) if line.startswith("!")]
+    return picture(answer, axis, title, [*question(answer), rest, *lost])
 
 
 def _print_json(answer: Answer, axis: Axis, rows: list[SweepRow]) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from edge.whatif.axis import Axis
 
 BLUE, ORANGE, VERMILION, GREEN, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#666666"
-WIDTH, LEFT, RIGHT = 1000, 130, 20
+WIDTH, LEFT, RIGHT = 1000, 100, 36
 CURVE, LANE, GAP = 110, 16, 26
 PANEL = CURVE + 2 * LANE + GAP + 34
 HEAD, FOOT = 78, 44
@@ -171,7 +171,7 @@ def _ticks(axis: Axis, top: float) -> Iterator[str]:
     yield _text(
         LEFT,
         top + 38,
-        "✕ no alarm any more    + new alarm    solid line: limit in force    dashed: what if",
+        "✕ no alarm any more · + new alarm · solid line: limit in force · dashed line: what if",
         size=12,
     )
 
