@@ -8,7 +8,18 @@ from edge.alarms import Rule
 from edge.alerts import Answer
 from edge.assemble import assemble, open_scorer
 from edge.discover import discover
-from edge.events import LIMIT, PERSON, Limits, RuleLimits
+from edge.events import (
+    HEALTH,
+    LIMIT,
+    MODEL,
+    PERSON,
+    BoxHealth,
+    Limits,
+    ModelState,
+    ModelTold,
+    RuleLimits,
+    tell,
+)
 from edge.pipeline import ANSWER, START, PipelineSettings, RuleSettings, Start
 from edge.pipeline.past import Past, Refold
 from edge.playback import replay_packets
@@ -125,6 +136,21 @@ def test_answers_pauses_and_a_change_of_limits_lie_in_the_past_too():
     assert kinds == {Alert, AlarmEvent, SettingChange}
     # With fixed limits nothing of the change is there.
     assert SettingChange not in {type(r) for r in refold(past, set_to(), fixed=True)[0]}
+
+
+def test_what_the_box_told_of_itself_and_of_its_model_lies_in_the_past_too(scorer):
+    told = [
+        tell(HEALTH, BoxHealth({"disk_free_pct": 4.0, "clock_synced_flag": 1.0}), 20.0),
+        tell(MODEL, ModelTold("patient-1", 10.0, ModelState.FAILED, "it hangs"), 21.1),
+        tell(HEALTH, BoxHealth({"disk_free_pct": 50.0, "clock_synced_flag": 1.0}), 80.0),
+    ]
+    packets = night("demo", *told)
+    past = Past()
+    whole = replay(packets, set_to(), past=past, scorer=scorer)
+
+    rules = [msgspec.json.decode(line).get("rule") for line in whole]
+    assert {"disk_low", "model_failed", "low_spo2"} <= set(rules)
+    assert lines(refold(past, set_to())[0]) == whole
 
 
 def test_rules_that_are_left_out_change_nothing_in_the_others():
