@@ -99,6 +99,8 @@ class State(msgspec.Struct, frozen=True):
         counts as given with that one.
     given_s : float
         Boot clock at which the last of these was handed to the hardware; NaN before the first.
+    n_shown : int
+        Signals that changed what should be heard or seen; all have come out at `n_given`.
     """
 
     works: bool
@@ -106,6 +108,7 @@ class State(msgspec.Struct, frozen=True):
     since_s: float
     n_given: int
     given_s: float
+    n_shown: int = 0
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -158,9 +161,13 @@ class Annunciator(msgspec.Struct, frozen=True):
     wanted : Callable
         ``wanted(settings)``: whether anything is to be opened, so set. Pins that nobody has named
         are no fault; a loudspeaker is always wanted.
+    gives : Callable
+        ``gives(settings)``: ``sounded``, ``shown`` or both: what it means for an alert when it
+        came out here.
     """
 
     name: str
     settings: type[msgspec.Struct]
     open: Callable[[Any, Rim], Opened]
     wanted: Callable[[Any], bool] = lambda _: True
+    gives: Callable[[Any], tuple[str, ...]] = lambda _: ("sounded",)

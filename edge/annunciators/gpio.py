@@ -185,7 +185,7 @@ class Lamps:
 
     def state(self) -> State:
         """Return whether it can be seen; never waits."""
-        return self._standing.state()
+        return msgspec.structs.replace(self._standing.state(), n_shown=self._slot[0])
 
     def prove(self) -> Proof:
         """Switch everything on for two seconds, unless an alarm is shown just now."""
@@ -275,9 +275,18 @@ def has_pins(settings: Settings) -> bool:
     return bool(settings.outputs()) or settings.button_pin is not None
 
 
+def gives(settings: Settings) -> tuple[str, ...]:
+    """Return what it means for an alert that it came out here."""
+    buzzer = settings.buzzer_pin is not None
+    lamps = len(settings.outputs()) > buzzer
+    return (*(["sounded"] if buzzer else []), *(["shown"] if lamps else []))
+
+
 def open_lamps(settings: Settings, rim: Rim) -> Lamps:
     """Open them; returns at once."""
     return Lamps(settings, rim)
 
 
-ANNUNCIATOR = Annunciator(name="gpio", settings=Settings, open=open_lamps, wanted=has_pins)
+ANNUNCIATOR = Annunciator(
+    name="gpio", settings=Settings, open=open_lamps, wanted=has_pins, gives=gives
+)

@@ -30,6 +30,7 @@ from typing import Annotated, Final
 
 import structlog
 from msgspec import Meta
+from msgspec.structs import replace
 
 from edge.annunciators import Annunciator, Proof, Rim, Signal, State
 from edge.annunciators._aplay import PERIOD_MS, Player, PlayerError
@@ -129,7 +130,7 @@ class Loudspeaker:
 
     def state(self) -> State:
         """Return whether it can be heard; never waits."""
-        return self._standing.state()
+        return replace(self._standing.state(), n_shown=self._slot[0])
 
     def prove(self) -> Proof:
         """Play the tone of the self-test, unless an alarm sounds; takes some seconds."""

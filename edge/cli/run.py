@@ -97,7 +97,8 @@ def command(
     model: LiveModel | None = None
     if scorer is not None:
         model = LiveModel(scorer, partial(open_scorer, settings.model.bundle), clock.now_s)
-    pipeline = assemble(settings_of(settings), run.run_id, scorer=model, start_s=run.started_s)
+    told = settings_of(settings)
+    pipeline = assemble(told, run.run_id, scorer=model, start_s=run.started_s)
     folder = settings.box.data_dir
     places = Places(folder / DATABASE, settings.box.socket, log, folder)
     gc.collect()
@@ -106,6 +107,7 @@ def command(
     async def monitor() -> int:
         beginning = Beginning(trouble, kept, was_set)
         daemon = Daemon(pipeline, links, run, clock, places, beginning=beginning)
+        daemon.in_force = msgspec.structs.asdict(told)
         daemon.facts = facts_of(settings, datetime.now().astimezone().year)
         if model is not None:
             daemon.score_with(model)

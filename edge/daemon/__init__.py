@@ -5,6 +5,7 @@
     answers     what the control socket is told
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
+    proof       what is written down of how every alert was told
     local       sound and light at the box itself
     boxwatch    the box watches itself
     resume      what stood when the monitor was last alive
@@ -22,9 +23,9 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -163,6 +164,8 @@ class Daemon:
         self._steps = Steps(pipeline)
         self.facts: Sequence[Facts] = ()
         """What is known of the patients when it begins; the log begins with it."""
+        self.in_force: Mapping[str, Any] = {}
+        """The settings the alarms go by, for the ledger."""
         self._annunciators = tuple(annunciators)
         self._shows: list[Show] = []
         self._beginning = beginning or Beginning()
@@ -196,7 +199,7 @@ class Daemon:
             pipeline, self._intake, self._recorder, run, clock.now_s, self._wall
         )
         self._answers.model_trouble = self._beginning.model_trouble
-        self._answers.annunciators = self._local.reports
+        self._answers.annunciators = self._answers.proof.reports = self._local.reports
         self._control = ControlServer(places.socket, self._answers.answer)
         self.notices = self._answers.notices
         self._notices = ControlServer(places.socket.with_name(NOTICES_SOCKET), self.notices.answer)
@@ -264,6 +267,7 @@ class Daemon:
         self._intake.put(Packet("box", START, began_s, msgspec.json.encode(start)))
         for facts in self.facts:
             self._intake.put(tell(FACTS, facts, began_s))
+        self._answers.proof.begin(self.in_force, self.facts, began_s)
         ready = False
         while await self._next_tick():
             self._tick()
@@ -284,11 +288,12 @@ class Daemon:
     def _tick(self) -> None:
         now_s = self._clock.now_s()
         steps = list(self._steps.due(self._intake.take(), now_s))
-        self._show(now_s)
+        signal = self._show(now_s)
         for packets, outcome in steps:
             self._announce(outcome)
             self._keep(outcome, now_s)
             self._recorder.add(packets, outcome, now_s)
+            self._answers.proof.look(signal, outcome.records)
         self.boxwatch.turn(now_s)
         if now_s >= self._clock_due_s:
             self._clock_due_s = now_s + CLOCK_EVERY_S
@@ -298,13 +303,14 @@ class Daemon:
             self._watchdog_due_s = now_s + self._watchdog_s
             _notify("WATCHDOG=1")
 
-    def _show(self, now_s: float) -> None:
+    def _show(self, now_s: float) -> Signal:
         signal = self._pipeline.signal(now_s)
         for show in self._shows:
             try:
                 show(signal)
             except Exception:  # noqa: BLE001  # one that fails must not silence the others
                 _log.exception("cannot show", by=repr(show))
+        return signal
 
     def _keep(self, outcome: Outcome, now_s: float) -> None:
         """Put what outlives a restart in line for the disk, with what was said."""

@@ -33,6 +33,7 @@ from edge.daemon.local import AnnunciatorReport
 from edge.daemon.model import LiveModel
 from edge.daemon.noticeboard import Noticeboard
 from edge.daemon.people import People
+from edge.daemon.proof import Proof
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.live import Live as LiveNumbers
 from edge.pipeline import Pipeline
@@ -111,6 +112,9 @@ class Answers:
         self.model_trouble = ""
         self.model: LiveModel | None = None
         self.annunciators: Callable[[], tuple[AnnunciatorReport, ...]] = tuple
+        self.proof = Proof(pipeline, recorder, now_s)
+        self._people.entered = self.proof.entered
+        self.notices.took = self.proof.take
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
         """Return the answer to one request.
@@ -124,14 +128,19 @@ class Answers:
             case Ping():
                 return {"pid": os.getpid(), "run_id": self._run.run_id}
             case Status() | Live():
-                return self.report()
+                report = self.report()
+                self.proof.handed_to(type(request).__name__.lower(), report.live.alerts)
+                return report
             case Alerts(limit=limit):
                 return await self._alerts(limit)
             case Acknowledge() | Tell() | Enter():
                 return await self._people.hear(request)
+            case Delivered():
+                await self.proof.deliver(request)
+                return {"stored": await self._people.is_stored()}
             case Trace():
                 return self._trace(request)
-            case Notices() | Delivered() | NoticesState():
+            case Notices() | NoticesState():
                 return await self.notices.answer(request)
 
     def note(self, record: Record) -> None:

@@ -36,6 +36,10 @@ class AnnunciatorReport(msgspec.Struct, frozen=True):
     ----------
     n_given, given_s : int, float | None
         How many signals have come out, and the boot time of the last.
+    n_shown : int
+        How many were to come out.
+    gives : tuple[str, ...]
+        What that means for an alert: ``sounded``, ``shown``.
     """
 
     name: str
@@ -44,6 +48,8 @@ class AnnunciatorReport(msgspec.Struct, frozen=True):
     since_s: float
     n_given: int = 0
     given_s: float | None = None
+    n_shown: int = 0
+    gives: tuple[str, ...] = ()
 
 
 class Local:
@@ -60,6 +66,7 @@ class Local:
     def __init__(self, clock: BootClock, put: Callable[[Packet], None]) -> None:
         self._clock, self._put = clock, put
         self._opened: dict[str, Opened] = {}
+        self._gives: dict[str, tuple[str, ...]] = {}
         self._failed: list[AnnunciatorReport] = []
 
     def open(self, chosen: Sequence[Chosen]) -> None:
@@ -74,12 +81,14 @@ class Local:
 
         rim = Rim(self._clock.now_s, self._minute_of_day, answered)
         for one in chosen:
+            gives = self._gives[one.kind.name] = one.kind.gives(one.settings)
             try:
                 self._opened[one.kind.name] = one.kind.open(one.settings, rim)
             except Exception as error:  # noqa: BLE001  # limits and storage go on without it
                 _log.exception("cannot be opened", annunciator=one.kind.name)
                 reason = f"cannot be opened ({error!r}); start the monitor again"
-                report = AnnunciatorReport(one.kind.name, False, reason, self._clock.now_s())  # noqa: FBT003
+                at_s = self._clock.now_s()
+                report = AnnunciatorReport(one.kind.name, False, reason, at_s, gives=gives)  # noqa: FBT003
                 self._failed.append(report)
 
     def show(self, signal: Signal) -> None:
@@ -95,7 +104,9 @@ class Local:
         states = ((name, opened.state()) for name, opened in self._opened.items())
         working = (
             AnnunciatorReport(
-                name, s.works, s.reason, s.since_s, s.n_given, s.given_s if s.n_given else None
+                *(name, s.works, s.reason, s.since_s, s.n_given, s.given_s if s.n_given else None),
+                n_shown=s.n_shown,
+                gives=self._gives[name],
             )
             for name, s in states
         )

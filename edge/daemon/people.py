@@ -44,6 +44,8 @@ class People:
         now_s: Callable[[], float],
     ) -> None:
         self._pipeline, self._put, self._stored, self._now_s = pipeline, put, stored, now_s
+        self.entered: Callable[[Entry], None] = lambda _: None
+        """Told of everything that was entered, before it is said to be stored."""
         self._awaited: list[tuple[Fits, asyncio.Future[Record]]] = []
 
     def note(self, record: Record) -> None:
@@ -147,7 +149,8 @@ class People:
                 f"the monitor did not take {request.what} within {ANSWER_S:.0f} s; look with "
                 "`homeward status`"
             )
-        return {"entry": entry, "stored": await self._is_stored()}
+        self.entered(entry)
+        return {"entry": entry, "stored": await self.is_stored()}
 
     def whom(self, named: str, verb: str) -> str:
         """Return the patient that was named, or the only one.
@@ -178,7 +181,7 @@ class People:
             raise ControlError(f"{late}; look with `homeward status`") from None
         finally:
             self._awaited.remove(waiting)
-        return changed, await self._is_stored()
+        return changed, await self.is_stored()
 
     async def _is_taken(self, said_s: float) -> bool:
         """Wait for the tick that takes what was said; only then is it in line for the disk."""
@@ -188,7 +191,8 @@ class People:
             await asyncio.sleep(TICK_S / 2)
         return True
 
-    async def _is_stored(self) -> bool:
+    async def is_stored(self) -> bool:
+        """Wait until all that was made by now is on the disk; false: it took too long."""
         try:
             return await asyncio.wait_for(self._stored(), ANSWER_S)
         except TimeoutError:

@@ -18,7 +18,7 @@ import structlog
 from edge.clock import WallEntry
 from edge.packetlog import LogError, PacketLogWriter
 from edge.records import Outcome, Packet
-from edge.store import Backlog, Run, Store, StoredAlert, StoreDamagedError, StoreError
+from edge.store import Backlog, LedgerEntry, Run, Store, StoredAlert, StoreDamagedError, StoreError
 
 RETRY_S = 2.0
 """How long after a failed write the next is tried."""
@@ -119,6 +119,27 @@ class Recorder:
     def add_clock(self, entry: WallEntry) -> None:
         """Take a moment at which both clocks were read."""
         self.backlog.add_clock(entry)
+
+    def vouch(self, entry: LedgerEntry) -> None:
+        """Take what stands in the ledger alone; returns at once."""
+        self.backlog.vouch(entry, self._now_s())
+        self._wake.set()
+
+    async def knows(self, alert_id: str) -> bool:
+        """Return whether an alert of this id was ever stored.
+
+        Raises
+        ------
+        StoreError
+            That cannot be read.
+        """
+
+        def read() -> bool:
+            if self._store is None:
+                raise StoreError(f"the store cannot be read: {self._trouble}")
+            return bool(self._store.ledger_of(alert_id, 1))
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
     async def stored(self) -> bool:
         """Wait for the next write, and return whether all that was added by now is stored."""

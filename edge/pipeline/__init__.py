@@ -52,7 +52,7 @@ from edge.events import (
     ModelTold,
 )
 from edge.features import FeatureFamily
-from edge.live import Live, Signal
+from edge.live import Live, MuteLive, Signal
 from edge.pipeline.alarms import Alarms
 from edge.pipeline.box import Box
 from edge.pipeline.equipment import equipment_of
@@ -226,6 +226,10 @@ class Pipeline:
     def signal(self, now_s: float, patient: str = "") -> Signal:
         """Return what should be heard and seen at `now_s`; cheap, to be asked at every tick."""
         return self._alarms.signal(now_s, patient)
+
+    def alarms(self, now_s: float) -> tuple[tuple[Alert, ...], tuple[MuteLive, ...]]:
+        """Return what stands, and what is paused or off; cheap, of `live` only this."""
+        return self._alarms.standing(), self._alarms.mutes(now_s)
 
     def check(self, answer: Answer) -> None:
         """Raise `edge.alerts.AnswerError` where this answer could not be followed now."""

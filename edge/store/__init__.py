@@ -29,6 +29,7 @@ from edge.store.keeping import HeadKeeper, begun_anew
 from edge.store.migrations import migrate
 from edge.store.records import (
     KeptAlerts,
+    LedgerRow,
     Row,
     Run,
     StoredAlarmEvent,
@@ -56,6 +57,7 @@ __all__ = [
     "KeptAlerts",
     "LedgerEntry",
     "LedgerKind",
+    "LedgerRow",
     "Run",
     "Store",
     "StoreDamagedError",

@@ -16,6 +16,7 @@ from edge.store.database import Database, StoreError, connect, store_error
 from edge.store.migrations import check_not_newer
 from edge.store.records import (
     KeptAlerts,
+    LedgerRow,
     Row,
     Run,
     StoredAlarmEvent,
@@ -28,6 +29,7 @@ from edge.store.records import (
     alert_from,
     clock_from,
     kept_alerts_from,
+    ledger_row_from,
     link_from,
     reading_from,
     summary_from,
@@ -119,6 +121,32 @@ class History:
             (limit,),
         )
         return self._read(rows, alarm_event_from)
+
+    def ledger_of(self, ref: str, limit: int = MAX_ROWS) -> list[LedgerRow]:
+        """Return the first rows of the ledger about one alert (patient, setting), in order."""
+        return self._ledger("ledger.ref = ?", (ref, limit))
+
+    def ledger_of_acts(self, after: int, until: int, limit: int = MAX_ROWS) -> list[LedgerRow]:
+        """Return acts on the alarms, of no alert alone, between two rows of the ledger."""
+        acts = "ledger.kind = 'alarm_event' AND ledger.ref = '' AND ledger.n BETWEEN ? AND ?"
+        return self._ledger(acts, (after, until, limit))
+
+    def alert_ids(self, beginning: str) -> list[str]:
+        """Return ids of stored alerts that begin so; at most two, which is one too many."""
+        rows = self._rows(
+            "SELECT DISTINCT id FROM alerts WHERE id >= ? AND substr(id, 1, length(?)) = ?"
+            " ORDER BY id LIMIT 2",
+            (beginning, beginning, beginning),
+        )
+        return [row["id"] for row in rows]
+
+    def _ledger(self, which: str, parameters: Sequence[Any]) -> list[LedgerRow]:
+        rows = self._rows(
+            "SELECT ledger.n, run_id, boot_id, kind, ref, stage, by, at_s, body FROM ledger"  # noqa: S608
+            f" JOIN runs ON runs.n = ledger.run WHERE {which} ORDER BY ledger.n LIMIT ?",
+            parameters,
+        )
+        return self._read(rows[::-1], ledger_row_from)
 
     def kept_alerts(self) -> KeptAlerts | None:
         """Return what the alert engine remembered last; None: nothing was ever kept."""

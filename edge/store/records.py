@@ -95,6 +95,20 @@ class KeptAlerts(msgspec.Struct, frozen=True):
     at: WallEntry
 
 
+class LedgerRow(msgspec.Struct, frozen=True, tag="ledger", tag_field="record"):
+    """One row of the ledger; see `edge.store.chain.LedgerEntry` and `StoredAlert`."""
+
+    n: int
+    run_id: str
+    boot_id: str
+    kind: str
+    ref: str
+    stage: str
+    by: str
+    at_s: float
+    body: dict[str, Any]
+
+
 class StoredSummary(msgspec.Struct, frozen=True, tag="summary", tag_field="record"):
     """A summary, as it was stored; fields as in `StoredAlert`."""
 
@@ -195,6 +209,11 @@ def alarm_event_from(row: Row) -> StoredAlarmEvent:
         to=row["to"],
     )
     return StoredAlarmEvent(row["n"], row["run_id"], row["boot_id"], event)
+
+
+def ledger_row_from(row: Row) -> LedgerRow:
+    """Return a row of ``ledger`` joined with its run."""
+    return LedgerRow(**{**row, "body": msgspec.json.decode(row["body"], type=dict[str, Any])})
 
 
 def kept_alerts_row(kept: KeptAlerts, run: int) -> Row:
