@@ -107,7 +107,7 @@ def command(
     async def monitor() -> int:
         beginning = Beginning(trouble, kept, was_set)
         daemon = Daemon(pipeline, links, run, clock, places, beginning=beginning)
-        daemon.in_force = msgspec.structs.asdict(told)
+        daemon.in_force = {**msgspec.structs.asdict(told), "annunciators": settings.annunciators}
         daemon.facts = facts_of(settings, datetime.now().astimezone().year)
         if model is not None:
             daemon.score_with(model)

@@ -76,9 +76,16 @@ class _Track(msgspec.Struct):
 
 
 class Delivery:
-    """Follows every standing alert until it has been heard and seen, or it is said why not."""
+    """Follows every standing alert until it has been heard and seen, or it is said why not.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    began_s : float
+        When this run of the monitor began: what was answered before needs no word again.
+    """
+
+    def __init__(self, began_s: float = 0.0) -> None:
+        self._began_s = began_s
         self._tracks: dict[str, _Track] = {}
         self._ended: deque[str] = deque(maxlen=N_ENDED)
         self._pending = False
@@ -137,6 +144,8 @@ class Delivery:
         track = self._tracks.get(alert.id)
         if track is None:
             track = self._tracks[alert.id] = _Track(alert)
+            if alert.state is AlertState.ACKNOWLEDGED and alert.at_s < self._began_s:
+                track.why = "answered"
         if alert.priority is not track.alert.priority:
             track.sound = {}  # it sounds otherwise now
         track.alert = alert

@@ -54,12 +54,18 @@ class Proof:
     ) -> None:
         self._pipeline, self._recorder, self._now_s = pipeline, recorder, now_s
         self.reports: Callable[[], tuple[AnnunciatorReport, ...]] = tuple
-        self._delivery = Delivery()
+        self._delivery = Delivery(now_s())
         self._told: dict[str, set[tuple[str, str, float]]] = {}
         self._order: deque[str] = deque()
 
     def begin(self, in_force: Mapping[str, Any], facts: Iterable[Facts], at_s: float) -> None:
         """Write down what the alarms go by, and who decided it, where it is not as it was."""
+        try:
+            self._begin(in_force, facts, at_s)
+        except Exception:  # noqa: BLE001  # the alarms go on without their proof
+            _log.exception("cannot write down the settings")
+
+    def _begin(self, in_force: Mapping[str, Any], facts: Iterable[Facts], at_s: float) -> None:
         if in_force:
             self._vouch(LedgerKind.SETTING, "alarms", "in_force", "", at_s, in_force, if_news=True)
         for known in facts:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     body : Mapping[str, Any]
         All else; plain values.
     if_news : bool
-        Left out where the last row of this kind and `ref` says the same.
+        Left out where the last row of this `ref` says the same.
 
     Raises
     ------
@@ -97,6 +97,7 @@ class LedgerEntry(msgspec.Struct, frozen=True):
             text.encode()  # UnicodeEncodeError is a ValueError: half a character
             if len(text) > MAX_TEXT:
                 raise ValueError(f"a name of {len(text)} characters in a ledger entry; shorten it")
+        canonical(self.body)  # here it hurts who said it, and in the commit it would hurt us
 
 
 class Vouched(msgspec.Struct, frozen=True):
@@ -214,7 +215,7 @@ def grow(
     Head | None
         The new end of the chain; None: it has not grown.
     """
-    lines = [_line_of(entry, run_n) for entry in entries if _is_news(database, entry)]
+    lines = [_line_of(entry, run_n) for entry in _news(database, entries)]
     for kind, after in marks.items():
         lines += _vouch(database, kind, after)
     return _append(database, lines)
@@ -273,14 +274,22 @@ def _line_of(entry: LedgerEntry, run_n: int) -> _Line:
     return _Line(run_n, kind, entry.ref, entry.stage, entry.by, at_s, None, body)
 
 
-def _is_news(database: Database, entry: LedgerEntry) -> bool:
-    if not entry.if_news:
-        return True
-    last = database.execute(
-        "SELECT stage, by, body FROM ledger WHERE ref = ? AND kind = ? ORDER BY n DESC LIMIT 1",
-        (entry.ref, entry.kind.value),
+def _news(database: Database, entries: Iterable[LedgerEntry]) -> Iterator[LedgerEntry]:
+    """Give out what says something that was not said of it last."""
+    said: dict[str, tuple[str, ...]] = {}
+    for entry in entries:
+        saying = (entry.kind.value, entry.stage, entry.by, canonical(entry.body))
+        if entry.if_news and saying == (said.get(entry.ref) or _last_said(database, entry.ref)):
+            continue
+        said[entry.ref] = saying
+        yield entry
+
+
+def _last_said(database: Database, ref: str) -> tuple[str, ...] | None:
+    last: tuple[str, ...] | None = database.execute(
+        "SELECT kind, stage, by, body FROM ledger WHERE ref = ? ORDER BY n DESC LIMIT 1", (ref,)
     ).fetchone()
-    return bool(last != (entry.stage, entry.by, canonical(entry.body)))
+    return last
 
 
 def _last(database: Database, table: str) -> int:

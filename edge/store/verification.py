@@ -151,6 +151,7 @@ def verify(path: Path, expect: Head | None = None) -> Verdict:
             database.conn.text_factory = bytes  # what is no text any more must be read too
             database.execute("BEGIN")  # one moment, whatever is written meanwhile
             _walk(database.conn, found, expect)
+            _see_locks(database.conn, found)
             vouched = {
                 v.table: _compare(database.conn, kind, v, found) for kind, v in VOUCHED.items()
             }
@@ -227,6 +228,17 @@ def _hear_chain(found: _Findings, row: tuple[Any, ...]) -> None:
             f"row {n}: at a start there were {body['n']} rows and the head knew of "
             f"{str(body['head']).partition(':')[0]}: a crash, or rows added by hand"
         )
+
+
+def _see_locks(connection: sqlite3.Connection, found: _Findings) -> None:
+    """Note where the triggers are gone that refuse edits: somebody meant to make some."""
+    held = connection.execute(
+        "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%BEFORE UPDATE%'"
+    )
+    locked = {name.decode() for (name,) in held}
+    open_ = sorted({"ledger", *(vouched.table for vouched in VOUCHED.values())} - locked)
+    if open_:
+        found.notes.append(f"the lock against edits was taken off {', '.join(open_)}")
 
 
 def _compare(

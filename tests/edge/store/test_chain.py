@@ -98,7 +98,13 @@ def test_every_number_a_table_can_hold_is_read_back_as_it_was_chained(path: Path
 
 
 def test_what_cannot_be_stored_is_refused_before_it_gets_in_line() -> None:
-    for wrong in ({"at_s": float("nan")}, {"by": "\ud800"}, {"ref": "x" * 5_000}):
+    half = "\ud800"
+    for wrong in (
+        {"at_s": float("nan")},
+        {"by": half},
+        {"ref": "x" * 5_000},
+        {"body": {"a": half}},
+    ):
         entry = {"kind": LedgerKind.ENTRY, "ref": "p1", "stage": "", "by": "", "at_s": 1.0, **wrong}
         with pytest.raises(ValueError, match=r"needs a time|surrogates|shorten"):
             LedgerEntry(**entry)
@@ -348,6 +354,15 @@ def test_the_first_broken_row_is_named(
     assert (table, what) == expected[1:]
     assert first == (
         row if expected[1] == "alerts" else expected[0] if table != "clock_log" else first
+    )
+
+
+def test_locks_that_were_taken_off_are_noted(path: Path) -> None:
+    live(path, 1)
+    unlocked(path).close()
+    (note,) = verify(path).notes
+    assert note == (
+        "the lock against edits was taken off alarm_events, alerts, clock_log, ledger, runs"
     )
 
 
