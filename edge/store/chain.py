@@ -12,6 +12,8 @@ for: neither is there without the other.
 What it proves: nothing was changed by accident, by a bad card, or by hand with any tool for
 databases. What it does not: who is root here and knows this page can write all of it anew, and the
 head beside it (`edge.store.head`) too. Against that helps only a head that is kept elsewhere.
+Rows added at the end with a right hash, while no monitor runs, look like a crash and are told as
+such. Scores, summaries, gaps and single measurements are not vouched for.
 """
 
 from __future__ import annotations
