@@ -276,9 +276,12 @@ def has_pins(settings: Settings) -> bool:
 
 
 def gives(settings: Settings) -> tuple[str, ...]:
-    """Return what it means for an alert that it came out here."""
+    """Return what it means for an alert that it came out here.
+
+    A lamp for only some priorities proves nothing of the others: it takes red and yellow.
+    """
     buzzer = settings.buzzer_pin is not None
-    lamps = len(settings.outputs()) > buzzer
+    lamps = settings.red_pin is not None and settings.yellow_pin is not None
     return (*(["sounded"] if buzzer else []), *(["shown"] if lamps else []))
 
 

@@ -160,7 +160,9 @@ def _words(row: LedgerRow) -> str:
     parts = [str(body[name]) for name in ("reason", "detail") if body.get(name)]
     if row.kind == "delivery" and body.get("to"):
         parts.append(f"by {body['to']}" if row.by == "gpio" else f"to {body['to']}")
-    if body.get("with"):
+    if row.kind == "delivery" and body.get("until_s"):
+        parts.append(f"for another {body['until_s'] - row.at_s:.0f} s")
+    if row.kind == "delivery" and body.get("with"):
         parts.append(f"one sound with {body['with']}")
     if body.get("last"):
         parts.append("(no more is written down of it)")

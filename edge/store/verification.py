@@ -144,6 +144,8 @@ def verify(path: Path, expect: Head | None = None) -> Verdict:
         try:
             check_not_newer(database, path)
             if not database.table("ledger").exists():
+                if head is not None and head.n > 0:
+                    raise StoreDamagedError(f"{path} has no ledger, and had one of {head.n} rows")
                 raise StoreError(
                     f"{path} has no ledger yet: an older Homeward wrote it. Start this one once "
                     f"with `homeward run`, and it takes over what is there"
@@ -236,7 +238,8 @@ def _see_locks(connection: sqlite3.Connection, found: _Findings) -> None:
         "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%BEFORE UPDATE%'"
     )
     locked = {name.decode() for (name,) in held}
-    open_ = sorted({"ledger", *(vouched.table for vouched in VOUCHED.values())} - locked)
+    kept = {"ledger", *(vouched.table for vouched in VOUCHED.values())} & _tables(connection)
+    open_ = sorted(kept - locked)
     if open_:
         found.notes.append(f"the lock against edits was taken off {', '.join(open_)}")
 
@@ -280,11 +283,18 @@ def _tell_unknown(found: _Findings, table: str, n: int) -> None:
 def _held(
     connection: sqlite3.Connection, table: str
 ) -> Iterator[tuple[int | None, dict[str, Any]]]:
+    if table not in _tables(connection):
+        return  # this version will make it; what the chain knows of it is gone
     cursor = connection.execute(f"SELECT * FROM {table} ORDER BY n")  # noqa: S608  # ours
     names = [str(column[0]) for column in cursor.description]
     for values in cursor:
         row = dict(zip(names, values, strict=True))
         yield row["n"], row
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name.decode() for (name,) in rows}
 
 
 def _is_same(row: dict[str, Any], body: bytes) -> bool:

@@ -72,3 +72,8 @@ def test_without_its_hardware_it_opens_says_so_in_time_and_never_makes_anyone_wa
         opened.close()
         opened.close()
     assert not opened.state().works
+
+
+@every_annunciator
+def test_it_says_what_it_means_for_an_alert_that_it_came_out(kind):
+    assert set(kind.gives(kind.settings())) <= {"sounded", "shown"}

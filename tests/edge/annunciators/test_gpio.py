@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from edge.annunciators import UNHEARD_S, Quiet, Rim
-from edge.annunciators.gpio import Lamps, Settings, ZeroPins
+from edge.annunciators.gpio import ANNUNCIATOR, Lamps, Settings, ZeroPins
 from edge.records import Priority
 
 ALL = Settings(red_pin=17, yellow_pin=27, buzzer_pin=22, button_pin=23)
@@ -200,3 +200,24 @@ def test_a_lamp_to_the_supply_is_dark_while_its_pin_is_high(factory):
         wait_until(lambda: not factory.pin(17).state, 1.0)
     finally:
         lamps.close()
+
+
+@pytest.mark.parametrize(
+    ("pins", "given"),
+    [
+        ({"buzzer_pin": 22}, ("sounded",)),
+        ({"red_pin": 17, "yellow_pin": 27}, ("shown",)),
+        ({"red_pin": 17}, ()),  # a medium alarm would be shown by nothing
+        ({"red_pin": 17, "yellow_pin": 27, "buzzer_pin": 22}, ("sounded", "shown")),
+        ({"button_pin": 23}, ()),
+    ],
+)
+def test_it_proves_what_its_pins_can_give(pins, given):
+    assert ANNUNCIATOR.gives(Settings(**pins)) == given
+
+
+def test_what_was_shown_is_counted_before_and_after_it_came_out(lamps):
+    before = lamps.state()
+    lamps.show(Quiet(priority=Priority.HIGH, audible=True, visual=Priority.HIGH))
+    assert lamps.state().n_shown == before.n_shown + 1
+    wait_until(lambda: lamps.state().n_given == lamps.state().n_shown, UNHEARD_S)
