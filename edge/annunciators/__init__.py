@@ -137,8 +137,12 @@ class Opened(Protocol):
         """Return whether it works; never waits. To be asked at least every two seconds."""
         ...
 
-    def prove(self) -> Proof:
-        """Try it, so that a person can hear or see it; takes seconds, so call it in a thread."""
+    def prove(self, *, soft: bool = False) -> Proof:
+        """Try it, so that a person can hear or see it; takes seconds, so call it in a thread.
+
+        An alarm that begins meanwhile comes out at once, as ever. `soft`: nobody has asked for it,
+        so as quietly as it will be noticed.
+        """
         ...
 
     def close(self) -> None:

@@ -136,11 +136,19 @@ class Sequencer:
         rest = 0 if cue.rank > self._last_rank else _samples(rest_s)
         self._due = max(self._now, self._last_end + rest)
 
-    def play_once(self, wave: Wave) -> int:
-        """Play the tone of a self-test if nothing else sounds; return its length, else 0."""
+    @property
+    def tests(self) -> bool:
+        """Whether nothing but the tone of a self-test is wanted."""
+        return self._cue is None and self._last_rank == _NOTHING
+
+    def play_once(self, wave: Wave, level_dbfs: float | None = None) -> int:
+        """Play the tone of a self-test if nothing else sounds; return its length, else 0.
+
+        `level_dbfs`: how loud; None: as a high alarm would be now.
+        """
         if not self.quiet:
             return 0
-        self._begin(wave, _NOTHING, high=True)
+        self._begin(wave, _NOTHING, high=True, level_dbfs=level_dbfs)
         return len(self._running)
 
     def take(self, n: int) -> NDArray[np.int16]:
@@ -170,8 +178,9 @@ class Sequencer:
     def _sounding(self) -> bool:
         return self._position < len(self._running)
 
-    def _begin(self, wave: Wave, rank: int, *, high: bool) -> None:
-        level = np.float32(FULL_SCALE * gain(self._level_dbfs(high)))
+    def _begin(self, wave: Wave, rank: int, *, high: bool, level_dbfs: float | None = None) -> None:
+        told_dbfs = self._level_dbfs(high) if level_dbfs is None else level_dbfs
+        level = np.float32(FULL_SCALE * gain(told_dbfs))
         self._play(np.rint(wave * level).astype(np.int16))
         self._last_rank = rank
 

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.annunciators import Annunciator, Proof, Quiet, Rim, Signal, State
-from edge.annunciators._blinking import OFF, OUTPUTS, Pattern, patterns_of
+from edge.annunciators._blinking import BUZZER, OFF, OUTPUTS, Pattern, patterns_of
 from edge.annunciators._standing import Standing
 
 WAIT_S: Final = 1.0
@@ -35,6 +35,8 @@ WAIT_S: Final = 1.0
 BOUNCE_S: Final = 0.05
 """A button's contacts strike several times within this."""
 TEST_S: Final = 2.0
+CHIRP_S: Final = 0.2
+"""A buzzer has one volume: in a test that nobody asked for it is on for so long only."""
 RETRY_S: Final = 5.0
 """After pins that could not be had, or switched."""
 LEAVE_S: Final = 2.0
@@ -170,7 +172,7 @@ class Lamps:
         self._standing = Standing("light", "starting: the pins are not yet ours", rim.now_s)
         self._cyan_lamp = settings.cyan_pin is not None
         self._slot = (0, patterns_of(Quiet(), cyan_lamp=self._cyan_lamp))
-        self._test_until_s = -math.inf
+        self._test_until_s = self._buzz_until_s = -math.inf
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="light", daemon=True)
         self._thread.start()
@@ -187,7 +189,7 @@ class Lamps:
         """Return whether it can be seen; never waits."""
         return msgspec.structs.replace(self._standing.state(), n_shown=self._slot[0])
 
-    def prove(self) -> Proof:
+    def prove(self, *, soft: bool = False) -> Proof:
         """Switch everything on for two seconds, unless an alarm is shown just now."""
         state = self.state()
         if not state.works:
@@ -197,11 +199,15 @@ class Lamps:
             return Proof(passed=True, finding="the button's pin is ours; press it to try it")
         if any(pattern != OFF for pattern in self._slot[1].values()):
             return Proof(passed=True, finding=f"{names}: the pins are ours; an alarm shows now")
-        self._test_until_s = self._rim.now_s() + TEST_S
+        now_s = self._rim.now_s()
+        self._buzz_until_s = now_s + (CHIRP_S if soft else TEST_S)
+        self._test_until_s = now_s + TEST_S
         self._wake.set()
         threading.Event().wait(TEST_S)
         state = self.state()
         found = f"{names} switched on for {TEST_S:.0f} s; whether they shine only an eye can tell"
+        if self._test_until_s < now_s:
+            found = f"{names}: an alarm began in the midst of the test and took its place"
         return Proof(passed=state.works, finding=found if state.works else state.reason)
 
     def close(self) -> None:
@@ -216,6 +222,12 @@ class Lamps:
             if not self._standing.closed:
                 self._standing.tell(works=False, reason=reason)
                 self._rest()
+
+    def _test_ends_s(self) -> Mapping[str, float]:
+        """Return until when each output is on because of a test."""
+        until_s = self._test_until_s
+        buzz_s = min(until_s, self._buzz_until_s)
+        return {name: buzz_s if name == BUZZER else until_s for name in OUTPUTS}
 
     def _rest(self) -> None:
         until_s = self._standing.turn() + RETRY_S
@@ -257,16 +269,18 @@ class Lamps:
                 changed = [name for name in OUTPUTS if wanted[name] != patterns[name]]
                 began_s |= dict.fromkeys(changed, now_s)
                 patterns = wanted
-            testing = now_s < self._test_until_s
+            if any(pattern != OFF for pattern in patterns.values()):
+                self._test_until_s = -math.inf  # an alarm: nothing may hide its rhythm
+            ends_s = self._test_ends_s()
             for name in self._settings.outputs():
-                on = testing or patterns[name].is_on(now_s - began_s[name])
+                on = now_s < ends_s[name] or patterns[name].is_on(now_s - began_s[name])
                 if is_on.get(name) is not on:
                     pins.switch(name, on=on)
                     is_on[name] = on
             self._standing.give(n, now_s)
             self._standing.tell(works=True, reason="")
             changes_s = [began_s[k] + patterns[k].next_change_s(now_s - began_s[k]) for k in is_on]
-            due_s = min([*changes_s, self._test_until_s if testing else math.inf])
+            due_s = min([*changes_s, *(end_s for end_s in ends_s.values() if end_s > now_s)])
             self._wake.wait(max(0.0, min(due_s - self._rim.now_s(), WAIT_S)))
 
 

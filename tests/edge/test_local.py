@@ -43,8 +43,8 @@ class Lamp:
     def state(self) -> State:
         return State(True, "", 1.0, 0, float("nan"))
 
-    def prove(self) -> Proof:
-        return Proof(True, "lit")
+    def prove(self, *, soft: bool = False) -> Proof:
+        return Proof(True, "lit softly" if soft else "lit")
 
     def close(self) -> None:
         self.closed_in = threading.current_thread()
