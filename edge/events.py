@@ -18,7 +18,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from edge.records import LimitAct, LinkState, Packet, Role, Security
+from edge.records import LimitAct, LinkState, Packet, Role, Security, SelfTest
 
 BOX: Final = "box"
 """Source of what the box itself notices."""
@@ -33,6 +33,9 @@ PERSON: Final = "person"
 ENTRY: Final = "person:entry"
 FACTS: Final = "box:facts"
 LIMIT: Final = "person:limit"
+SELF_TEST: Final = "box:selftest"
+TEST_FAILED: Final = "selftest_failed:"
+"""Before the label of each part that failed, among the facts of the box."""
 MAX_FACTS: Final = 256
 """Facts of the box; more means that something makes names up."""
 HELD: Final = "held_"
@@ -355,6 +358,34 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("a limit is changed by somebody and for a reason: give both")
         if self.role is Role.PATIENT:
             raise ValueError("limits are for carers and clinicians; the patient does not set them")
+
+
+class SelfTestTold(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Payload of ``box:selftest``: a self-test has ended; at a start, what is known of the last.
+
+    Attributes
+    ----------
+    test : SelfTest | None
+        None: there was none, or nobody knows how long ago it was.
+    age_s : float
+        It ended so long before this was told.
+    known : bool
+        It is on record already: told at a start.
+    """
+
+    test: SelfTest | None = None
+    age_s: float = 0.0
+    known: bool = False
+
+    def health(self, at_s: float) -> BoxHealth:
+        """Return what the rules are told of it: its age, and what failed.
+
+        Where there was none the age is that of the expectation: since it was told at `at_s`.
+        """
+        failed = () if self.test is None else self.test.failed
+        facts = {f"{TEST_FAILED}{label}": 1.0 for label in failed[: MAX_FACTS - 2]}
+        facts["selftest_known_flag"] = float(self.test is not None)
+        return BoxHealth(facts, {"selftest_age_s": at_s - self.age_s})
 
 
 def tell(stream: str, payload: msgspec.Struct, at_s: float) -> Packet:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Annotated
 
+import typer
 from rich.text import Text
 
 from edge.cli import DONE, FAILED, FOUND
@@ -20,13 +22,34 @@ def command(
     config: ConfigFile = None,
     data_dir: DataDir = None,
     *,
+    alarm_path: Annotated[
+        bool,
+        typer.Option(
+            "--alarm-path",
+            help="Have the running monitor test the way of an alarm, from sensor to sound.",
+        ),
+    ] = False,
+    listen: Annotated[
+        bool,
+        typer.Option("--listen", help="With --alarm-path: ask what you hear, as loud as an alarm."),
+    ] = False,
+    by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who listens. Default: your login name.")
+    ] = None,
     json: AsJson = False,
 ) -> int:
     """Check Python, clock, configuration, disk, store, model, extras and the running monitor.
 
     Each line says what was found; where something is wrong, also why it matters and what mends
     it. Ends with exit code 0 when all is well, 3 with warnings only, 1 when something fails.
+
+    With --alarm-path the running monitor tests everything between a sensor and an ear, as it does
+    by itself every day ([selftest]): 0 when the alarm path is proven, 1 when something failed.
     """
+    if alarm_path or listen:
+        from edge.cli._alarm_path import prove_alarm_path
+
+        return prove_alarm_path(load_config(config, data_dir), listen=listen, by=by, json=json)
     settings: Config | ConfigError
     try:
         settings = load_config(config, data_dir)

@@ -30,7 +30,7 @@ from edge.daemon import Beginning, Daemon, Link, Places
 from edge.daemon.local import Chosen
 from edge.daemon.model import LiveModel
 from edge.daemon.noticeboard import Noticed
-from edge.daemon.resume import clock_was_set, kept_in
+from edge.daemon.resume import clock_was_set, kept_in, tested_in
 from edge.devices import load
 from edge.discover import discover
 from edge.pipeline import Scores
@@ -86,6 +86,7 @@ def command(
     clock = BootClock()
     database = settings.box.data_dir / DATABASE
     kept, was_set = kept_in(database, clock.read()), clock_was_set(database, clock.boot_id)
+    tested = tested_in(database, clock.read())
     run = Run(
         run_id=str(uuid.uuid4()),
         boot_id=clock.boot_id,
@@ -118,6 +119,7 @@ def command(
             patients=tuple(patient.id for patient in settings.patients),
         )
         daemon.be_heard_with(*_annunciators(settings))
+        daemon.test_itself(settings, tested)
         return await daemon.run()
 
     return asyncio.run(monitor())

@@ -125,6 +125,7 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
             "n_patients": len(live["patients"]),
             "n_alerts": len(live["alerts"]),
             "signal": live["signal"],
+            "alarm_path": report["alarm_path"],
             "n_queued": report["n_queued"],
             "max_queued": report["max_queued"],
             "n_overflow": report["n_overflow"],
@@ -141,6 +142,7 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     utc = monitor["now_utc"] or "unknown"
     out.print(f"Homeward {monitor['version']}, process {monitor['pid']}, running for {running}")
     out.print(f"time {utc} ({monitor['time_quality'] or 'no clock'})\n")
+    _print_alarm_path(report["alarm_path"], out)
     for trouble in troubles:
         out.print(Text(f"! {trouble}", style="yellow"))
     _print_silence(live, out)
@@ -200,6 +202,16 @@ def _print_silence(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # r
         left = span_text(watch["until_s"] - live["now_s"])
         whose = watch["patient"] or "everybody"
         out.print(Text(f"{watch['holder']} has the watch over {whose} for {left}"))
+
+
+def _print_alarm_path(path: dict[str, Any] | None, out: Any) -> None:  # noqa: ANN401
+    """Say whether the alarm path is proven, and that a sound is a test while it is one."""
+    if path is None:
+        return
+    out.print(Text(path["words"], style="green" if path["proven"] else "yellow"))
+    if path["running"]:
+        out.print(Text("a self-test is running: a soft tone is a test", style="cyan"))
+    out.print()
 
 
 def _print_alerts(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console

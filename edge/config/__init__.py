@@ -9,6 +9,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     complaints  faults, gathered, with the mend
     fields      one table against its struct or rule
     checks      settings that contradict each other
+    selftest    when the box tests its alarm path
     annunciators  the ways to be heard and seen at the box
     notices     who is told beyond the box
     layers      the alarm rules: defaults, preset, file, patient, command line

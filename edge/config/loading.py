@@ -22,6 +22,7 @@ from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion,
 from edge.config.fields import is_table, missing_fields, read_struct
 from edge.config.layers import read_alarms
 from edge.config.notices import read_notices
+from edge.config.selftest import SelfTest
 from edge.config.settings import (
     TABLES,
     Alerts,
@@ -204,6 +205,7 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
         model=Model(**tables["model"]),
         summaries=Summaries(**tables["summaries"]),
         ring=Ring(**tables["ring"]),
+        selftest=SelfTest(**tables["selftest"]),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from edge.config.selftest import SelfTest
 from edge.records import Priority
 
 Document: TypeAlias = dict[str, Any]
@@ -452,6 +453,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     model: Model = Model()
     summaries: Summaries = Summaries()
     ring: Ring = Ring()
+    selftest: SelfTest = SelfTest()
     origins: Mapping[str, str] = {}
 
 
@@ -463,5 +465,6 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "model": Model,
     "summaries": Summaries,
     "ring": Ring,
+    "selftest": SelfTest,
 }
 """The tables that hold nothing but their own struct's fields."""

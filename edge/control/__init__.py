@@ -129,6 +129,33 @@ class Trace(_Request, frozen=True, tag="trace"):
     patient: Annotated[str, Meta(max_length=64)] = ""
 
 
+class BeginSelfTest(_Request, frozen=True, tag="begin_self_test"):
+    """Test the alarm path now, or follow the test that is running.
+
+    `listen`: a person is there to be asked what they hear; `by` is their name.
+    """
+
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    listen: bool = False
+
+
+class FollowSelfTest(_Request, frozen=True, tag="follow_self_test"):
+    """What a self-test has told after its first `after` lines; waits a moment for the next."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    after: Annotated[int, Meta(ge=0, le=10_000)] = 0
+
+
+class AnswerSelfTest(_Request, frozen=True, tag="answer_self_test"):
+    """What a person answered to question `n` of a self-test."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    n: Annotated[int, Meta(ge=0, le=10_000)]
+    yes: bool
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+SelfTestRequest: TypeAlias = BeginSelfTest | FollowSelfTest | AnswerSelfTest
 Request: TypeAlias = (
     Ping
     | Status
@@ -141,4 +168,5 @@ Request: TypeAlias = (
     | Notices
     | Delivered
     | NoticesState
+    | SelfTestRequest
 )

@@ -8,6 +8,7 @@
     proof       what is written down of how every alert was told
     local       sound and light at the box itself
     boxwatch    the box watches itself
+    selftest    the daily test of the alarm path
     resume      what stood when the monitor was last alive
     steps       the ticks that are due, one by one
     model       the model, in a thread of its own
@@ -32,6 +33,7 @@ import structlog
 
 from edge.assemble import every_profile, every_wire
 from edge.clock import BootClock, WallLog
+from edge.config import Config
 from edge.control import ControlError
 from edge.control.board import NOTICES_SOCKET
 from edge.control.server import ControlServer
@@ -43,6 +45,8 @@ from edge.daemon.local import Chosen, Local
 from edge.daemon.model import LiveModel
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
+from edge.daemon.resume import Tested
+from edge.daemon.selftest import Around, SelfTests
 from edge.daemon.steps import Steps
 from edge.events import FACTS, Facts, tell
 from edge.live import Signal
@@ -217,6 +221,13 @@ class Daemon:
         """Open these when it runs, and show them the signal at every tick."""
         self._chosen.extend(chosen)
 
+    def test_itself(self, config: Config, before: Tested) -> SelfTests:
+        """Test the alarm path daily and when asked, from when it runs."""
+        parts = (self._pipeline, self._intake, self._recorder, self._local, self._run_facts)
+        around = Around(*parts, self._beginning.model_trouble)
+        self._answers.self_tests = SelfTests(config, self._clock, around, before)
+        return self._answers.self_tests
+
     async def run(self) -> int:
         """Monitor until SIGTERM or SIGINT; return the exit code.
 
@@ -235,6 +246,8 @@ class Daemon:
         try:
             self._local.open(self._chosen)
             self._intake.start()
+            if self._answers.self_tests is not None:
+                self._answers.self_tests.start()
             await asyncio.wait({recording, ticking}, return_when=asyncio.FIRST_COMPLETED)
             broken = [t for t in (recording, ticking) if t.done() and t.exception() is not None]
             for task in broken:
@@ -245,6 +258,8 @@ class Daemon:
 
     async def _end(self, *tasks: asyncio.Task[None]) -> None:
         _notify("STOPPING=1")
+        if self._answers.self_tests is not None:
+            await self._answers.self_tests.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,14 +15,18 @@ from edge.clock import TimeQuality, WallLog
 from edge.control import (
     Acknowledge,
     Alerts,
+    AnswerSelfTest,
+    BeginSelfTest,
     ControlError,
     Delivered,
     Enter,
+    FollowSelfTest,
     Live,
     Notices,
     NoticesState,
     Ping,
     Request,
+    SelfTestRequest,
     Status,
     Tell,
     Trace,
@@ -35,6 +39,7 @@ from edge.daemon.noticeboard import Noticeboard
 from edge.daemon.people import People
 from edge.daemon.proof import Proof
 from edge.daemon.recorder import Recorder, StoreReport
+from edge.daemon.selftest import AlarmPath, SelfTests
 from edge.live import Live as LiveNumbers
 from edge.pipeline import Pipeline
 from edge.records import Record
@@ -78,6 +83,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         Sound and light at the box.
     notices : NoticesReport | None
         How people who are not at the box are told.
+    alarm_path : AlarmPath | None
+        What the last self-test proved; None: this monitor does not test itself.
     """
 
     monitor: MonitorFacts
@@ -89,6 +96,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     store: StoreReport
     annunciators: tuple[AnnunciatorReport, ...] = ()
     notices: NoticesReport | None = None
+    alarm_path: AlarmPath | None = None
 
 
 class Answers:
@@ -115,6 +123,7 @@ class Answers:
         self.proof = Proof(pipeline, recorder, now_s)
         self._people.entered = self.proof.entered
         self.notices.took = self.proof.take
+        self.self_tests: SelfTests | None = None
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
         """Return the answer to one request.
@@ -125,23 +134,36 @@ class Answers:
             It cannot be answered; the text says why and what to do.
         """
         match request:
-            case Ping():
-                return {"pid": os.getpid(), "run_id": self._run.run_id}
-            case Status() | Live():
-                report = self.report()
-                self.proof.handed_to(type(request).__name__.lower(), report.live.alerts)
-                return report
-            case Alerts(limit=limit):
-                return await self._alerts(limit)
             case Acknowledge() | Tell() | Enter():
                 return await self._people.hear(request)
+            case Alerts(limit=limit):
+                return await self._alerts(limit)
             case Delivered():
                 await self.proof.deliver(request)
                 return {"stored": await self._people.is_stored()}
-            case Trace():
-                return self._trace(request)
             case Notices() | NoticesState():
                 return await self.notices.answer(request)
+            case BeginSelfTest() | FollowSelfTest() | AnswerSelfTest():
+                return await self._tested(request)
+            case _:
+                return self._now(request)
+
+    def _now(self, request: Ping | Status | Live | Trace) -> Any:  # noqa: ANN401  # as `answer`
+        """Return what is known without waiting."""
+        match request:
+            case Ping():
+                return {"pid": os.getpid(), "run_id": self._run.run_id}
+            case Trace():
+                return self._trace(request)
+            case _:
+                report = self.report()
+                self.proof.handed_to(type(request).__name__.lower(), report.live.alerts)
+                return report
+
+    async def _tested(self, request: SelfTestRequest) -> Any:  # noqa: ANN401  # as `answer`
+        if self.self_tests is None:
+            raise ControlError("this monitor does not test itself: start `homeward run`")
+        return await self.self_tests.answer(request)
 
     def note(self, record: Record) -> None:
         """Take a new record; whoever waits for what they said to take effect is told."""
@@ -160,6 +182,7 @@ class Answers:
             self._recorder.report(),
             self.annunciators(),
             self.notices.report(),
+            self.self_tests.live() if self.self_tests is not None else None,
         )
 
     def _facts(self) -> MonitorFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from edge.alerts import Answer
-from edge.annunciators import Annunciator, Opened, Rim, Signal
+from edge.annunciators import Annunciator, Opened, Quiet, Rim, Signal
 from edge.clock import BootClock
 from edge.pipeline import ANSWER
 from edge.records import Packet, Role
@@ -68,6 +68,19 @@ class Local:
         self._opened: dict[str, Opened] = {}
         self._gives: dict[str, tuple[str, ...]] = {}
         self._failed: list[AnnunciatorReport] = []
+        self._signal: Signal = Quiet()
+        self.press_awaited: Callable[[], None] | None = None
+        """Called in place of what a press means, while no alarm sounds: a self-test waits."""
+
+    @property
+    def opened(self) -> Mapping[str, Opened]:
+        """Those in use, by name."""
+        return dict(self._opened)
+
+    @property
+    def unopened(self) -> Mapping[str, str]:
+        """Those that could not be opened, and why."""
+        return {report.name: report.reason for report in self._failed}
 
     def open(self, chosen: Sequence[Chosen]) -> None:
         """Open them, from the running loop; one that cannot be opened is told, and no more.
@@ -93,6 +106,7 @@ class Local:
 
     def show(self, signal: Signal) -> None:
         """Hand on what should be heard and seen now; one that fails does not silence the others."""
+        self._signal = signal
         for name, opened in self._opened.items():
             try:
                 opened.show(signal)
@@ -122,6 +136,9 @@ class Local:
 
     def _press(self) -> None:
         """Say what a press of the button means: whoever is at the bed pauses the sound."""
+        if self.press_awaited is not None and not self._signal.audible:
+            self.press_awaited()
+            return
         answer = Answer("pause_audio", by=BUTTON, role=Role.PATIENT)
         said = Packet("person", ANSWER, self._clock.now_s(), msgspec.json.encode(answer))
         self._put(said)

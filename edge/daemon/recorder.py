@@ -164,6 +164,26 @@ class Recorder:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
+    def prove(self) -> float:
+        """Commit a test transaction and read it back; return the seconds it took.
+
+        Waits for the disk: to be called in a thread that may hang with it.
+
+        Raises
+        ------
+        StoreError
+            The store does not take it.
+        """
+
+        def commit() -> float:
+            if self._store is None:
+                raise StoreError(f"the store cannot be written: {self._trouble}")
+            began_s = self._now_s()
+            self._store.prove()
+            return self._now_s() - began_s
+
+        return self._thread.submit(commit).result()
+
     def report(self) -> StoreReport:
         """Return how recording goes."""
         return StoreReport(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import structlog
 
-from edge.clock import WallEntry
+from edge.clock import TimeQuality, WallEntry, WallLog
 from edge.pipeline import Kept
-from edge.store import History, KeptAlerts, StoreError
+from edge.records import SelfTest
+from edge.store import History, KeptAlerts, StoredSelfTest, StoreError
 
 _log = structlog.get_logger("resume")
 
@@ -53,3 +55,51 @@ def as_of(kept: KeptAlerts, now: WallEntry) -> Kept:
     away_s = now.wall_s - at.wall_s
     known = at.synchronised and now.synchronised and away_s >= 0.0
     return Kept(kept.state, at.boot_s, same_boot=False, away_s=away_s if known else None)
+
+
+class Tested(msgspec.Struct, frozen=True):
+    """The self-tests before this start, with times on the clock of this boot.
+
+    Attributes
+    ----------
+    last : SelfTest | None
+        The last one; None: there was none, or nobody knows how long ago it was.
+    ended_s, proven_s : float, float | None
+        When it ended, and when the last one that passed did; may lie before the boot.
+    """
+
+    last: SelfTest | None = None
+    ended_s: float = 0.0
+    proven_s: float | None = None
+
+
+def tested_in(path: Path, now: WallEntry) -> Tested:
+    """Return the self-tests that are on record; one whose age nobody knows is as good as none."""
+    if not path.exists():
+        return Tested()
+    try:
+        with History.open(path) as history:
+            stored, log = history.self_tests(), WallLog(history.clock_log())
+    except StoreError as error:
+        _log.warning("no self-test is known of", error=str(error))
+        return Tested()
+    ended = [(one.test, _on_this_boot(one, log, now)) for one in stored]
+    known = [(test, ended_s) for test, ended_s in ended if ended_s is not None]
+    if not known or ended[-1][1] is None:
+        return Tested()
+    proven = [ended_s for test, ended_s in known if test.passed]
+    return Tested(*known[-1], max(proven, default=None))
+
+
+def _on_this_boot(stored: StoredSelfTest, log: WallLog, now: WallEntry) -> float | None:
+    """Return when a self-test ended, on the clock of this boot; None where nobody knows."""
+    ended_s = stored.test.ended_s
+    if stored.boot_id == now.boot_id:
+        return ended_s if ended_s <= now.boot_s else None
+    try:
+        utc, quality = log.utc_of(ended_s, stored.boot_id)
+    except LookupError:
+        return None
+    ago_s = now.wall_s - utc.timestamp()
+    known = now.synchronised and quality is not TimeQuality.UNSYNCED and ago_s >= 0.0
+    return now.boot_s - ago_s if known else None

@@ -229,6 +229,12 @@ def check_monitor(socket: Path) -> Iterator[Finding]:
             why = "its sensor is not watched"
             cure = "mend the source; it is tried again by itself"
             yield Finding(f"source {link['name']}", Health.FAIL, found, why, cure)
+    path = report["alarm_path"]
+    if path is not None:
+        health = Health.OK if path["proven"] else Health.WARN
+        why = "" if path["proven"] else "whether an alarm would be heard is not known"
+        cure = "" if path["proven"] else "homeward doctor --alarm-path"
+        yield Finding("alarm path", health, path["words"], why, cure)
     if report["n_overflow"]:
         found = f"{report['n_overflow']} packets dropped"
         why = "the box was too slow for its sensors"

@@ -63,7 +63,7 @@ def check_bluetooth(config: Config, main_conf: Path = MAIN_CONF) -> Iterator[Fin
     # dbus-fast may be missing, and takes a moment.
     from edge.bluez.rfkill import blocked  # noqa: PLC0415
 
-    seen = asyncio.run(_look())
+    seen = asyncio.run(look())
     yield from check_bluez(seen, blocked(), needed=needed)
     if seen.trouble:
         return
@@ -72,7 +72,8 @@ def check_bluetooth(config: Config, main_conf: Path = MAIN_CONF) -> Iterator[Fin
         yield from check_settings(main_conf)
 
 
-async def _look() -> Seen:
+async def look() -> Seen:
+    """Return what BlueZ has, or why it cannot be asked."""
     from edge.bluez import Bluez, BluezError  # noqa: PLC0415
 
     try:

@@ -42,6 +42,7 @@ from edge.events import (
     LIMIT,
     LINK,
     MODEL,
+    SELF_TEST,
     Assignment,
     BoxHealth,
     DeviceClock,
@@ -50,6 +51,7 @@ from edge.events import (
     Facts,
     LinkTold,
     ModelTold,
+    SelfTestTold,
 )
 from edge.features import FeatureFamily
 from edge.live import Live, MuteLive, Signal
@@ -325,6 +327,8 @@ class Pipeline:
                 self._take_known(packet, tick_s)
             elif packet.stream == LIMIT:
                 self._out += follow(packet, self._awaiting, self._alarms, tick_s)
+            elif packet.stream in (HEALTH, SELF_TEST, MODEL):
+                self._take_of_box(packet, tick_s)
             else:
                 self._take_told(packet, tick_s)
         except ValueError as error:  # no such payload, no such alert, no such state
@@ -364,15 +368,23 @@ class Pipeline:
             unheard.pop(awaited.link, None)
             if not awaited.withdrawn:
                 unheard[awaited.link] = tick_s
-        elif packet.stream == HEALTH:
-            self._box.know(HEALTH, msgspec.json.decode(packet.payload, type=BoxHealth))
         elif packet.stream == LINK:
             self._take_link(msgspec.json.decode(packet.payload, type=LinkTold), tick_s)
-        elif packet.stream == MODEL:
-            said = msgspec.json.decode(packet.payload, type=ModelTold)
-            self._scoring.take(said, self._patients.values(), tick_s)
         else:
             self._sensors.take_clock(msgspec.json.decode(packet.payload, type=DeviceClock))
+
+    def _take_of_box(self, packet: Packet, tick_s: float) -> None:
+        """Take what the box noticed of itself."""
+        if packet.stream == HEALTH:
+            self._box.know(HEALTH, msgspec.json.decode(packet.payload, type=BoxHealth))
+        elif packet.stream == SELF_TEST:
+            test = msgspec.json.decode(packet.payload, type=SelfTestTold)
+            self._box.know(SELF_TEST, test.health(packet.arrived_s))
+            if test.test is not None and not test.known:
+                self._out.append(test.test)
+        else:
+            said = msgspec.json.decode(packet.payload, type=ModelTold)
+            self._scoring.take(said, self._patients.values(), tick_s)
 
     def _take_link(self, told: LinkTold, tick_s: float) -> None:
         patient = self._sources.patient_of(told.source)

@@ -8,7 +8,18 @@ from typing import Final, Protocol
 import msgspec
 
 from edge.alerts import AlertSettings
-from edge.events import ASSIGN, DEVICE_CLOCK, ENTRY, EXPECT, FACTS, HEALTH, LIMIT, LINK, MODEL
+from edge.events import (
+    ASSIGN,
+    DEVICE_CLOCK,
+    ENTRY,
+    EXPECT,
+    FACTS,
+    HEALTH,
+    LIMIT,
+    LINK,
+    MODEL,
+    SELF_TEST,
+)
 from edge.records import Features, Priority, Score
 
 TICK_S: Final = 0.25
@@ -26,7 +37,20 @@ MAX_LAG_TICKS: Final = 4 * 3600
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
 EVENTS: Final = frozenset(
-    {ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK, ENTRY, FACTS, HEALTH, LIMIT, MODEL}
+    {
+        ANSWER,
+        START,
+        ASSIGN,
+        EXPECT,
+        LINK,
+        DEVICE_CLOCK,
+        ENTRY,
+        FACTS,
+        HEALTH,
+        LIMIT,
+        MODEL,
+        SELF_TEST,
+    }
 )
 BATTERY: Final = "battery_pct"
 N_NOTES: Final = 20

@@ -10,6 +10,7 @@ check themselves at birth where it costs little; what a sensor sent is checked i
     sensors     gaps, links, single measurements
     alarms      findings, alerts, and what people do about them
     settings    what people decide about how a patient is watched
+    selftests   what a self-test of the alarm path found
     this file   summaries, and all of it together
 """
 
@@ -34,6 +35,7 @@ from edge.records.alarms import (
     Role,
     Step,
 )
+from edge.records.selftests import SelfTest, SelfTestRow, Verdict
 from edge.records.sensors import Gap, LinkChange, LinkState, Reading, Security
 from edge.records.settings import LimitAct, SettingChange
 from edge.records.signals import (
@@ -84,11 +86,14 @@ __all__ = [
     "Score",
     "ScorerError",
     "Security",
+    "SelfTest",
+    "SelfTestRow",
     "SettingChange",
     "Stamp",
     "Step",
     "Summary",
     "TimeArray",
+    "Verdict",
     "Window",
     "check_signal",
     "encode_record",
@@ -131,6 +136,7 @@ Record: TypeAlias = (
     | Alert
     | AlarmEvent
     | SettingChange
+    | SelfTest
     | Summary
 )
 """What the pipeline gives out, in the order it came to be."""

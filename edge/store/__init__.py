@@ -36,6 +36,7 @@ from edge.store.records import (
     StoredAlert,
     StoredLink,
     StoredReading,
+    StoredSelfTest,
     StoredSummary,
     Waiting,
     alarm_event_row,
@@ -46,6 +47,7 @@ from edge.store.records import (
     link_row,
     reading_row,
     score_row,
+    self_test_row,
     summary_row,
 )
 
@@ -66,6 +68,7 @@ __all__ = [
     "StoredAlert",
     "StoredLink",
     "StoredReading",
+    "StoredSelfTest",
     "StoredSummary",
     "Waiting",
 ]
@@ -195,6 +198,8 @@ class Store(History):
                 self._insert("links", [link_row(link, self._run_n) for link in batch.links])
                 events = [alarm_event_row(e, self._run_n) for e in batch.alarm_events]
                 self._insert("alarm_events", events)
+                tests = [self_test_row(test, self._run_n) for test in batch.self_tests]
+                self._insert("self_tests", tests)
                 self._insert_readings(batch)
                 self._insert_alerts(batch)
                 self._insert_summaries(batch)
@@ -206,6 +211,26 @@ class Store(History):
             raise store_error(error, "write", self.path) from error
         if head is not None:
             self._head.keep(head)
+
+    def prove(self) -> None:
+        """Commit a transaction of the self-test's, and read it back.
+
+        Raises
+        ------
+        StoreError
+            It could not be written, or something else was read.
+        """
+        token = str(uuid4())
+        try:
+            with self._database.atomic():
+                self._database.table("probe").upsert({"n": 1, "token": token}, pk="n")
+            (found,) = self._database.execute("SELECT token FROM probe").fetchone()
+        except sqlite3.Error as error:
+            raise store_error(error, "write", self.path) from error
+        if found != token:
+            raise StoreError(
+                f"{self.path} gives back {found!r} where {token!r} was written: replace the card"
+            )
 
     def settle(self, uuids: Iterable[str], at_s: float) -> int:
         """Note that the receiver has stored these entries; return how many were still waiting.

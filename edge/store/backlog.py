@@ -22,6 +22,7 @@ from edge.records import (
     Outcome,
     Reading,
     Score,
+    SelfTest,
     Summary,
 )
 from edge.store.chain import LedgerEntry
@@ -43,6 +44,7 @@ MAX_READINGS = 20_000
 MAX_LINKS = 5_000
 MAX_ALARM_EVENTS = 10_000
 MAX_LEDGER = 10_000
+MAX_SELF_TESTS = 100
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -57,6 +59,7 @@ class Batch(msgspec.Struct, frozen=True):
     links: tuple[LinkChange, ...] = ()
     alarm_events: tuple[AlarmEvent, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
+    self_tests: tuple[SelfTest, ...] = ()
     kept: KeptAlerts | None = None
 
     def __bool__(self) -> bool:
@@ -82,6 +85,7 @@ class Backlog:
         self._links: deque[LinkChange] = deque(maxlen=MAX_LINKS)
         self._alarm_events: deque[AlarmEvent] = deque(maxlen=MAX_ALARM_EVENTS)
         self._ledger: deque[LedgerEntry] = deque(maxlen=MAX_LEDGER)
+        self._self_tests: deque[SelfTest] = deque(maxlen=MAX_SELF_TESTS)
         self._queue_of: dict[type, deque[Any]] = {
             Alert: self._alerts,
             AlarmEvent: self._alarm_events,
@@ -90,6 +94,7 @@ class Backlog:
             Score: self._scores,
             Reading: self._readings,
             LinkChange: self._links,
+            SelfTest: self._self_tests,
         }
         self._kept: KeptAlerts | None = None
         self._oldest_s: float | None = None
@@ -109,6 +114,7 @@ class Backlog:
             self._links,
             self._alarm_events,
             self._ledger,
+            self._self_tests,
         )
 
     def add(self, outcome: Outcome, now_s: float) -> None:
@@ -144,7 +150,7 @@ class Backlog:
     def due(self, now_s: float) -> bool:
         """Return whether to write: of the alarms anything waits, or else for `BATCH_S`."""
         with self._lock:
-            if self._alerts or self._alarm_events or self._ledger:
+            if self._alerts or self._alarm_events or self._self_tests or self._ledger:
                 return True
             oldest_s = self._oldest_s
             return oldest_s is not None and now_s - oldest_s >= BATCH_S
@@ -173,6 +179,7 @@ class Backlog:
             self._put_back(self._links, batch.links)
             self._put_back(self._alarm_events, batch.alarm_events)
             self._put_back(self._ledger, batch.ledger)
+            self._put_back(self._self_tests, batch.self_tests)
             self._kept = self._kept or batch.kept
             if batch:
                 # Overdue at once: whoever writes decides how soon to try again.

@@ -23,6 +23,7 @@ from edge.store.records import (
     StoredAlert,
     StoredLink,
     StoredReading,
+    StoredSelfTest,
     StoredSummary,
     Waiting,
     alarm_event_from,
@@ -32,6 +33,7 @@ from edge.store.records import (
     ledger_row_from,
     link_from,
     reading_from,
+    self_test_from,
     summary_from,
 )
 
@@ -148,6 +150,15 @@ class History:
         )
         return self._read(rows[::-1], ledger_row_from)
 
+    def self_tests(self, limit: int = MAX_ROWS) -> list[StoredSelfTest]:
+        """Return the latest self-tests of the alarm path."""
+        rows = self._rows(
+            "SELECT self_tests.*, runs.run_id, runs.boot_id FROM self_tests"
+            " JOIN runs ON runs.n = run ORDER BY self_tests.n DESC LIMIT ?",
+            (limit,),
+        )
+        return self._read(rows, self_test_from)
+
     def kept_alerts(self) -> KeptAlerts | None:
         """Return what the alert engine remembered last; None: nothing was ever kept."""
         rows = self._rows(
@@ -196,7 +207,7 @@ class History:
     def counts(self) -> dict[str, int]:
         """Return how many rows each table holds."""
         records = ("runs", "alerts", "alarm_events", "summaries", "gaps", "scores")
-        tables = (*records, "readings", "links")
+        tables = (*records, "readings", "links", "self_tests")
         with self._asking():
             return {table: self._database.table(table).count for table in tables}
 

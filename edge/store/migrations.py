@@ -200,7 +200,38 @@ _LEDGER = (
 )
 
 
-STEPS = ("001_records", "002_outbox", "003_sensors", "004_alarms", "005_ledger")
+_SELF_TESTS = (
+    # rows: JSON, `edge.records.SelfTestRow`.
+    """CREATE TABLE self_tests (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        id TEXT NOT NULL UNIQUE,
+        began_s REAL NOT NULL,
+        ended_s REAL NOT NULL,
+        asked_by TEXT NOT NULL,
+        passed INTEGER NOT NULL CHECK (passed IN (0, 1)),
+        rows TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER self_tests_are_not_edited BEFORE UPDATE ON self_tests
+        BEGIN SELECT raise(ABORT, 'self-tests are only ever appended'); END""",
+    """CREATE TRIGGER self_tests_are_not_deleted BEFORE DELETE ON self_tests
+        BEGIN SELECT raise(ABORT, 'self-tests are only ever appended'); END""",
+    # One row: what the last self-test wrote, to read it back.
+    """CREATE TABLE probe (
+        n INTEGER PRIMARY KEY CHECK (n = 1),
+        token TEXT NOT NULL
+    ) STRICT""",
+)
+
+
+STEPS = (
+    "001_records",
+    "002_outbox",
+    "003_sensors",
+    "004_alarms",
+    "005_ledger",
+    "007_self_tests",
+)
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 
 
@@ -241,6 +272,12 @@ def _ledger(database: Database) -> None:
         database.execute(statement)
     kinds = (LedgerKind.RUN, LedgerKind.CLOCK, LedgerKind.ALERT, LedgerKind.ALARM_EVENT)
     take_over(database, kinds)
+
+
+@MIGRATIONS(name=STEPS[5])
+def _self_tests(database: Database) -> None:
+    for statement in _SELF_TESTS:
+        database.execute(statement)
 
 
 def migrate(database: Database, path: Path) -> None:

@@ -24,6 +24,8 @@ from edge.records import (
     Role,
     Score,
     Security,
+    SelfTest,
+    SelfTestRow,
     Step,
     Summary,
     encode_record,
@@ -107,6 +109,15 @@ class LedgerRow(msgspec.Struct, frozen=True, tag="ledger", tag_field="record"):
     by: str
     at_s: float
     body: dict[str, Any]
+
+
+class StoredSelfTest(msgspec.Struct, frozen=True, tag="self_test", tag_field="record"):
+    """A self-test, as it was stored; fields as in `StoredAlert`."""
+
+    n: int
+    run_id: str
+    boot_id: str
+    test: SelfTest
 
 
 class StoredSummary(msgspec.Struct, frozen=True, tag="summary", tag_field="record"):
@@ -214,6 +225,26 @@ def alarm_event_from(row: Row) -> StoredAlarmEvent:
 def ledger_row_from(row: Row) -> LedgerRow:
     """Return a row of ``ledger`` joined with its run."""
     return LedgerRow(**{**row, "body": msgspec.json.decode(row["body"], type=dict[str, Any])})
+
+
+def self_test_row(test: SelfTest, run: int) -> Row:
+    """Return the row of a self-test; what its parts found is JSON."""
+    return {
+        "run": run,
+        "id": test.id,
+        "began_s": test.began_s,
+        "ended_s": test.ended_s,
+        "asked_by": test.asked_by,
+        "passed": int(test.passed),
+        "rows": msgspec.json.encode(test.rows).decode(),
+    }
+
+
+def self_test_from(row: Row) -> StoredSelfTest:
+    """Return the self-test in a row of ``self_tests`` joined with its run."""
+    rows = msgspec.json.decode(row["rows"], type=tuple[SelfTestRow, ...])
+    test = SelfTest(row["id"], row["began_s"], row["ended_s"], row["asked_by"], rows)
+    return StoredSelfTest(row["n"], row["run_id"], row["boot_id"], test)
 
 
 def kept_alerts_row(kept: KeptAlerts, run: int) -> Row:

@@ -30,8 +30,11 @@ from edge.records import (
     Role,
     Score,
     Security,
+    SelfTest,
+    SelfTestRow,
     Step,
     Summary,
+    Verdict,
 )
 from edge.store import Backlog, History, KeptAlerts, Run, Store, StoreError
 from edge.store.backlog import BATCH_S, MAX_SUMMARIES
@@ -66,6 +69,16 @@ SCORE = Score(
     "p1", 0.0, 10.0, 0.25, {"a": 0.5, "b": -2.0, "c": 0.1, "d": 1.0, "e": math.nan}, 0.8, "model-1"
 )
 READING = Reading("r1", "p1", "AA", "weight_kg", 71.5, None, math.inf, 20.0, True)
+SELF_TEST = SelfTest(
+    "test-1",
+    10.0,
+    14.5,
+    "Ann",
+    (
+        SelfTestRow("disk", "", Verdict.PASSED, "64 kB written", took_s=0.004),
+        SelfTestRow("battery", "Strap", Verdict.FAILED, "9 % left", "flat soon", "charge it"),
+    ),
+)
 LINK = LinkChange("p1", "AA", 19.0, LinkState.LOST, Security.OPEN, "scale", "", "out of reach")
 
 
@@ -86,7 +99,7 @@ def test_a_reading_that_is_fetched_again_after_a_restart_is_stored_once(path: Pa
 def test_what_was_committed_is_read_back_by_another_process_as_it_was(path: Path) -> None:
     with Store.begin(path, RUN) as store:
         store.backlog.add_clock(CLOCK)
-        store.add(Outcome((alert(), GAP, SCORE, summary(), READING, LINK)), now_s=20.25)
+        store.add(Outcome((alert(), GAP, SCORE, summary(), READING, LINK, SELF_TEST)), 20.25)
         with History.open(path) as history:  # while the writer still holds it
             (stored,) = history.alerts()
             assert stored.alert.evidence["spo2_pct"] == 84.0
@@ -96,8 +109,9 @@ def test_what_was_committed_is_read_back_by_another_process_as_it_was(path: Path
             assert history.clock_log() == [CLOCK]
             assert [r.reading for r in history.readings()] == [READING]
             assert [link.link for link in history.links()] == [LINK]
+            assert [one.test for one in history.self_tests()] == [SELF_TEST]
             expected = {"runs": 1, "alerts": 1, "summaries": 1, "gaps": 1, "scores": 1}
-            expected |= {"readings": 1, "links": 1, "alarm_events": 0}
+            expected |= {"readings": 1, "links": 1, "alarm_events": 0, "self_tests": 1}
             assert history.counts() == expected
             assert history.runs() == [RUN]
 
@@ -190,6 +204,38 @@ def test_a_store_of_before_is_brought_up_to_date_with_its_alerts(path: Path) -> 
     with Store.begin(path, RUN) as store:
         assert store.kept_alerts() is None
         assert [a.alert.id for a in store.alerts()] == ["alert-1"]
+
+
+def test_a_self_test_is_written_at_once_survives_a_full_disk_and_is_never_changed(
+    path: Path,
+) -> None:
+    with Store.begin(path, RUN) as store:
+        store.backlog.add(Outcome((SELF_TEST,)), 20.0)
+        assert store.backlog.due(20.0)
+        batch = store.backlog.take()
+        store.backlog.give_back(batch, 21.0)  # as when the disk would not have it
+        store.flush(22.0)
+        for change in ("UPDATE self_tests SET passed = 1", "DELETE FROM self_tests"):
+            with pytest.raises(sqlite3.IntegrityError, match="only ever appended"):
+                store._database.execute(change)
+    with History.open(path) as history:
+        assert [one.test.failed for one in history.self_tests()] == [("Strap battery",)]
+
+
+def test_the_store_proves_that_it_takes_a_transaction_and_gives_it_back(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        store.prove()
+        store.prove()
+        store._database.execute(
+            "CREATE TRIGGER lies AFTER UPDATE ON probe"
+            " BEGIN UPDATE probe SET token = 'other' WHERE token != 'other'; END"
+        )
+        with pytest.raises(StoreError, match="gives back 'other'"):
+            store.prove()
+        store._database.execute("PRAGMA query_only = 1")
+        with pytest.raises(StoreError, match="cannot write"):
+            store.prove()
+        store._database.execute("PRAGMA query_only = 0")
 
 
 def test_every_state_of_an_alert_is_kept_in_order(path: Path) -> None:
