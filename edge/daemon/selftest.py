@@ -300,6 +300,8 @@ class SelfTests:
 
     def _ask(self, running: Running, text: str) -> Heard | None:
         """Ask the person who listens; called in a part's thread."""
+        if not running.listening:
+            return None
         answer: Future[Heard] = Future()
 
         def ask() -> None:
