@@ -131,7 +131,9 @@ class Part(msgspec.Struct, frozen=True):
         What is tried one by one, each with a deadline of its own: a card that hangs must not hide
         the lamps. Returns at once.
     deadline_s : float
-        For all rows of one subject; a person who is asked has `ANSWER_S` more.
+        For all rows of one subject.
+    asks : bool
+        It asks the person who listens, who has `ANSWER_S` more.
     """
 
     name: str
@@ -140,6 +142,7 @@ class Part(msgspec.Struct, frozen=True):
     cure: str
     subjects: Callable[[Bench], Sequence[str]] = _one
     deadline_s: float = DEADLINE_S
+    asks: bool = False
 
 
 def row(

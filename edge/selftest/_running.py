@@ -68,7 +68,7 @@ class Runner:
             target=_check, args=(part, subject, bench, told), daemon=True, name=f"test {part.name}"
         )
         last_s = self._now_s()
-        until_s = last_s + part.deadline_s + (ANSWER_S if bench.listening else 0.0)
+        until_s = last_s + part.deadline_s + (ANSWER_S if bench.listening and part.asks else 0.0)
         thread.start()
         while True:
             try:

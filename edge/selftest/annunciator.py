@@ -73,4 +73,4 @@ def _wait_until_started(opened: Opened) -> None:
         pause.wait(LOOK_S)
 
 
-PART = Part(NAME, check, _WHY, _CURE, subjects, DEADLINE_S)
+PART = Part(NAME, check, _WHY, _CURE, subjects, DEADLINE_S, asks=True)

@@ -31,4 +31,4 @@ def check(bench: Bench, _: str) -> Iterator[SelfTestRow]:
         yield row(NAME, Verdict.FAILED, f"no press came within {ANSWER_S:.0f} s", _WHY, _CURE)
 
 
-PART = Part(NAME, check, _WHY, _CURE)
+PART = Part(NAME, check, _WHY, _CURE, asks=True)

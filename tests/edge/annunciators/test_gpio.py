@@ -119,6 +119,35 @@ def test_the_self_test_lights_everything_and_says_what_it_can_not_know(lamps, bo
         assert off_s - on_s == pytest.approx(2.0, abs=LATE_S)
 
 
+def test_by_itself_the_test_lights_the_lamps_and_only_chirps(lamps, board):
+    begin_s = time.monotonic()
+    assert lamps.prove(soft=True).passed
+    time.sleep(0.1)
+    for name, length_s in (("red", 2.0), ("buzzer", 0.2)):
+        (on_s, _), (off_s, _) = board.of(name, begin_s)
+        assert off_s - on_s == pytest.approx(length_s, abs=LATE_S)
+
+
+def test_an_alarm_in_the_midst_of_the_test_has_its_own_rhythm_at_once(lamps, board):
+    found = []
+    testing = threading.Thread(target=lambda: found.append(lamps.prove()))
+    testing.start()
+    time.sleep(0.5)
+    begin_s = time.monotonic()
+    lamps.show(Quiet(visual=Priority.HIGH))
+    time.sleep(1.3)
+    # Lit when it came, so its first edge is the end of the first flash; what is no part of it
+    # goes out at once.
+    edges = board.of("red", begin_s)
+    assert edges[0][1] is False
+    assert edges[0][0] - begin_s == pytest.approx(0.2, abs=LATE_S)
+    assert [on for _, on in edges].count(True) == 2
+    assert board.of("yellow", begin_s)[0][0] - begin_s < LATE_S
+    testing.join()
+    assert found[0].passed
+    assert "an alarm began in the midst" in found[0].finding
+
+
 def test_a_pin_that_fails_is_told_and_had_again(lamps, board):
     board.broken = True
     lamps.show(Quiet(visual=Priority.LOW))

@@ -169,6 +169,16 @@ def test_an_alarm_cuts_the_tone_of_the_self_test():
     assert faults_of(pulses_of(after), "low") == []
 
 
+def test_the_tone_of_the_self_test_is_as_loud_as_it_is_told():
+    player = sequencer()
+    assert player.play_once(melody.test_tone(), -20.0) > 0
+    assert player.tests
+    peaks = [pulse.peak_dbfs for pulse in pulses_of(take_s(player, 2))]
+    assert peaks == pytest.approx([-20.0] * 4, abs=0.2)
+    player.want(LOW)
+    assert not player.tests
+
+
 def test_the_self_test_never_disturbs_an_alarm():
     player = sequencer()
     player.want(LOW)

@@ -176,6 +176,39 @@ def test_the_self_test_plays_its_tone_and_says_what_it_can_not_know(shared):
 
 
 @needs_aplay
+def test_by_itself_the_tone_has_the_volume_of_the_night(shared):
+    shared.be_quiet()
+    n = shared.card.n_taken
+    assert shared.speaker.prove(soft=True).passed
+    time.sleep(0.4)
+    peaks = [pulse.peak_dbfs for pulse in pulses_of(shared.card.samples(n) / 32767)]
+    assert peaks == pytest.approx([FULL.night_volume_dbfs] * 4, abs=0.2)
+
+
+@needs_aplay
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.7, 1.2])
+def test_an_alarm_in_the_midst_of_the_tone_is_heard_as_soon_as_ever(shared, after_s):
+    shared.be_quiet()
+    found = []
+    testing = threading.Thread(target=lambda: found.append(shared.speaker.prove()))
+    testing.start()
+    time.sleep(after_s)
+    n, at_s = shared.show(alarm(Priority.HIGH))
+    expected = pcm(Priority.HIGH, "general")
+    time.sleep(HEARD_MOST_S + len(expected) / FS_HZ)
+    out = shared.card.samples(n)
+    probe = expected[2000:2400]
+    windows = np.lib.stride_tricks.sliding_window_view(out, len(probe))
+    begin = int(np.flatnonzero((windows == probe).all(axis=1))[0]) - 2000
+    np.testing.assert_array_equal(out[begin : begin + len(expected)], expected)
+    assert shared.card.arrival_of(n + begin) - at_s < HEARD_MOST_S
+    testing.join()
+    assert found[0].passed
+    assert ("an alarm" in found[0].finding) is True
+    assert "was played" not in found[0].finding
+
+
+@needs_aplay
 def test_a_player_that_was_killed_is_told_and_started_again_and_the_alarm_goes_on(bench):
     wait_until(bench.works, PROVEN_S)
     bench.speaker.show(alarm(Priority.HIGH))

@@ -91,7 +91,11 @@ def test_a_person_who_is_asked_has_more_time(tmp_path: Path) -> None:
         time.sleep(2 * QUICK_S)
         yield row("slow", Verdict.PASSED, "heard")
 
-    runner = Runner([part("slow", slow, deadline_s=QUICK_S)], time.monotonic)
-    (found,) = runner.run(bench(tmp_path, listening=True), lambda _: None)
+    asking = part("slow", slow, deadline_s=QUICK_S, asks=True)
+    (found,) = Runner([asking], time.monotonic).run(bench(tmp_path, listening=True), print)
     assert found.verdict is Verdict.PASSED
     assert found.took_s >= 2 * QUICK_S
+    # A disk has no more time because a person is there.
+    silent = part("slow", slow, deadline_s=QUICK_S)
+    (found,) = Runner([silent], time.monotonic).run(bench(tmp_path, listening=True), print)
+    assert found.verdict is Verdict.FAILED
