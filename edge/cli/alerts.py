@@ -166,9 +166,12 @@ def _print_table(moments: list[Moment], open_ids: set[str], *, monitor_answers: 
 def _story_row(story: list[tuple[When, StoredAlert]], open_ids: set[str]) -> list[str | Text]:
     (first_when, first), (last_when, stored) = story[0], story[-1]
     last = stored.alert
-    answered = next((told.alert.answered_by for _, told in story if told.alert.answered_by), "")
+    answer = next((told.alert for _, told in story[::-1] if told.alert.answered_by), None)
     stands = last.id in open_ids
-    state = last.state.value + (f", seen by {answered}" if answered else "")
+    state = last.state.value
+    if answer is not None:
+        meaning = str(answer.meaning or "seen").replace("_", " ")
+        state += f", {meaning} by {answer.answered_by}"
     lasted_s = last.at_s - last.since_s
     if stands and last_when.age_s is not None:
         lasted_s += last_when.age_s
