@@ -12,7 +12,8 @@ from edge.cli._shared import CommandError, print_json
 from edge.cli._tables import console, table
 from edge.store.head import MIN_DIGITS, Head, parse_head
 from edge.store.keeping import HeadState
-from edge.store.verification import Verdict, verify
+from edge.store.verdict import Verdict
+from edge.store.verification import verify
 
 
 def check(database: Path, expect: str, *, json: bool) -> int:

@@ -19,100 +19,12 @@ from edge.store.database import StoreDamagedError, StoreError, connect, store_er
 from edge.store.head import START, Head, read_head
 from edge.store.keeping import HeadState, judge
 from edge.store.migrations import check_not_newer
-
-MAX_FLAWS: Final = 100
-"""How many are told one by one; all are counted."""
+from edge.store.verdict import Findings, Flaw, Verdict
 
 BREAKS: Final = frozenset(
     {"begun_anew", *(f"head_{state.value}" for state in HeadState if state.is_break)}
 )
 """Stages of rows in which the monitor itself has written down that rows were gone."""
-
-
-class Flaw(msgspec.Struct, frozen=True, tag="flaw", tag_field="record"):
-    """One thing that is not as it was written.
-
-    Attributes
-    ----------
-    row : int | None
-        Of the ledger; None: no row of it vouches for this.
-    table, n : str, int | None
-        Where; `n` is the key there.
-    what : str
-        ``edited``, ``deleted``, ``inserted``, ``replaced``, ``cut off``, ``damaged``, ``break``.
-    text : str
-        The same for people.
-    """
-
-    row: int | None
-    table: str
-    n: int | None
-    what: str
-    text: str
-
-
-class Verdict(msgspec.Struct, frozen=True, tag="verify", tag_field="record"):
-    """What a verification found.
-
-    Attributes
-    ----------
-    whole : bool
-        Nothing is missing or changed, as far as can be known.
-    n_rows, n_vouched : int, dict
-        Rows of the ledger; rows it vouches for, by table.
-    head : str
-        ``COUNT:HASH`` of the last row.
-    head_file, behind_by : HeadState, int
-        How the head beside the database stands to that.
-    first_broken : int | None
-        The first row of the ledger that is not as it was written.
-    n_flaws, flaws : int, tuple[Flaw, ...]
-        All of them, the first `MAX_FLAWS` in full.
-    known_breaks : int
-        Breaks before the head that was expected: whoever wrote it down has seen them.
-    taken_over : dict | None
-        How many rows were there before the chain began, and when that was.
-    notes : tuple[str, ...]
-        What is no flaw and should be known.
-    expected : str
-        ``found``, ``missing`` or ``other``; empty: no head was given.
-    """
-
-    whole: bool
-    n_rows: int
-    n_vouched: dict[str, int]
-    head: str
-    head_file: HeadState
-    behind_by: int
-    first_broken: int | None
-    n_flaws: int
-    flaws: tuple[Flaw, ...]
-    known_breaks: int
-    taken_over: dict[str, Any] | None
-    notes: tuple[str, ...]
-    expected: str
-
-
-class _Findings:
-    """Collects what is found."""
-
-    def __init__(self) -> None:
-        self.flaws: list[Flaw] = []
-        self.breaks: list[Flaw] = []
-        self.notes: list[str] = []
-        self.n = 0
-        self.first: int | None = None
-        self.n_rows = 0
-        self.last = START
-        self.expected = ""
-        self.taken_over: dict[str, Any] | None = None
-
-    def tell(self, row: int | None, table: str, n: int | None, what: str, text: str) -> None:
-        self.n += 1
-        if row is not None:
-            self.first = row if self.first is None else min(row, self.first)
-        if len(self.flaws) < MAX_FLAWS:
-            self.flaws.append(Flaw(row, table, n, what, text))
 
 
 def verify(path: Path, expect: Head | None = None) -> Verdict:
@@ -137,7 +49,7 @@ def verify(path: Path, expect: Head | None = None) -> Verdict:
         raise StoreError(
             f"cannot read the head beside {path} ({error}): mend its rights"
         ) from error
-    found = _Findings()
+    found = Findings()
     state, vouched = HeadState.MISSING, dict[str, int]()
     try:
         database = connect(path, read_only=True)
@@ -176,7 +88,7 @@ def _is_content(error: Exception) -> bool:
     return code is None or code & 0xFF in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
 
 
-def _walk(connection: sqlite3.Connection, found: _Findings, expect: Head | None) -> None:
+def _walk(connection: sqlite3.Connection, found: Findings, expect: Head | None) -> None:
     """Read the chain from its first row to its last."""
     due = 1
     prev: Any = START.hash
@@ -203,12 +115,12 @@ def _walk(connection: sqlite3.Connection, found: _Findings, expect: Head | None)
         found.expected = "found" if expect.is_of(START.hash) else "other"
 
 
-def _tell_gap(found: _Findings, due: int, n: int) -> None:
+def _tell_gap(found: Findings, due: int, n: int) -> None:
     which = f"row {due} is" if n == due + 1 else f"rows {due} to {n - 1} are"
     found.tell(due, "ledger", due, "deleted", f"{which} gone")
 
 
-def _hear_chain(found: _Findings, row: tuple[Any, ...]) -> None:
+def _hear_chain(found: Findings, row: tuple[Any, ...]) -> None:
     """Take what the monitor wrote down about the chain itself."""
     n, stage, body = row[0], row[4].decode(), msgspec.json.decode(row[8])
     if stage == chain.TAKEN_OVER:
@@ -232,7 +144,7 @@ def _hear_chain(found: _Findings, row: tuple[Any, ...]) -> None:
         )
 
 
-def _see_locks(connection: sqlite3.Connection, found: _Findings) -> None:
+def _see_locks(connection: sqlite3.Connection, found: Findings) -> None:
     """Note where the triggers are gone that refuse edits: somebody meant to make some."""
     held = connection.execute(
         "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND sql LIKE '%BEFORE UPDATE%'"
@@ -245,7 +157,7 @@ def _see_locks(connection: sqlite3.Connection, found: _Findings) -> None:
 
 
 def _compare(
-    connection: sqlite3.Connection, kind: LedgerKind, vouched: Vouched, found: _Findings
+    connection: sqlite3.Connection, kind: LedgerKind, vouched: Vouched, found: Findings
 ) -> int:
     """Compare a table with what the chain says it holds; return how many rows that are."""
     table = vouched.table
@@ -275,7 +187,7 @@ def _compare(
     return n_told
 
 
-def _tell_unknown(found: _Findings, table: str, n: int) -> None:
+def _tell_unknown(found: Findings, table: str, n: int) -> None:
     text = f"{table} row {n} is not in the ledger: no monitor of this box has written it"
     found.tell(None, table, n, "inserted", text)
 
@@ -312,7 +224,7 @@ def _is_same(row: dict[str, Any], body: bytes) -> bool:
 
 
 def _verdict(
-    found: _Findings,
+    found: Findings,
     head: Head | None,
     state: HeadState,
     vouched: dict[str, int],
@@ -345,7 +257,7 @@ def _verdict(
     )
 
 
-def _judge_head(found: _Findings, head: Head | None, state: HeadState) -> None:
+def _judge_head(found: Findings, head: Head | None, state: HeadState) -> None:
     last = found.last.n
     if head is None:
         text = (

@@ -20,7 +20,8 @@ from edge.store.head import START, Head, head_path, parse_head, read_head, write
 from edge.store.keeping import HeadState
 from edge.store.migrations import MIGRATIONS, STEPS
 from edge.store.records import alarm_event_row, alert_row
-from edge.store.verification import Verdict, verify
+from edge.store.verdict import Verdict
+from edge.store.verification import verify
 from tests.edge.store.test_store import CARRIED, PAUSED, RUN, alert
 
 N_TAMPERS = 10_000 if os.environ.get("HOMEWARD_LONG") else 600
