@@ -123,7 +123,7 @@ class ControlServer:
             return False
         try:
             request = _REQUEST.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             await _send(writer, error=f"not a request of this version: {error}")
             return True
         await self._reply(request, writer)

@@ -331,7 +331,8 @@ class Pipeline:
                 self._take_of_box(packet, tick_s)
             else:
                 self._take_told(packet, tick_s)
-        except ValueError as error:  # no such payload, no such alert, no such state
+        # No such payload, alert or state; a number no float holds; nested without an end.
+        except (ValueError, OverflowError, RecursionError) as error:
             self._note(f"{packet.stream} from {packet.source}: {error}")
 
     def _begin(self, start: Start, tick_s: float) -> None:

@@ -150,6 +150,8 @@ def test_a_folder_that_is_open_to_others_is_refused(tmp_path: Path) -> None:
         b'{"command":"trace","signal":"ecg_mv","seconds":"NaN"}\n',
         b'{"command":"alerts","limit":-1}\n',
         b"[" * 30_000 + b"\n",
+        b'{"a":' * 12_000 + b"\n",
+        b'{"x":' + b"[" * 30_000 + b"\n",
     ],
 )
 @pytest.mark.usefixtures("server")
