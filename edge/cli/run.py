@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import logging
 import os
 import sys
 import uuid
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ import edge.readers
 from edge.annunciators import Annunciator
 from edge.assemble import NoModel, assemble, facts_of, open_scorer, settings_of
 from edge.bundle import BundleError
+from edge.cli._lines import Lines
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
 from edge.config import Config, Source, as_document
@@ -79,7 +81,8 @@ def command(
     settings = load_config(config, data_dir)
     links = _links(settings, simulate, replay, uart or ())
     _prepare(settings.box.data_dir)
-    _log_plainly()
+    lines = Lines(sys.stderr.fileno())
+    _log_plainly(lines)
     if all(link.reader.name == BLUETOOTH for link in links) and not load(settings.box.data_dir):
         _log.warning("no sensor is paired yet: see `homeward scan` and `homeward pair`")
     scorer, trouble = _scorer(settings)
@@ -122,7 +125,10 @@ def command(
         daemon.test_itself(settings, tested)
         return await daemon.run()
 
-    return asyncio.run(monitor())
+    try:
+        return asyncio.run(monitor())
+    finally:
+        lines.close()
 
 
 def _annunciators(config: Config) -> list[Chosen]:
@@ -219,14 +225,16 @@ def _digest(config: Config) -> str:
     return hashlib.sha256(document).hexdigest()
 
 
-def _log_plainly() -> None:
+def _log_plainly(lines: Lines) -> None:
     """Log as ``key=value`` lines on standard error; the journal adds the time."""
+    # What asyncio has to say must not wait for a terminal either.
+    logging.basicConfig(stream=lines, format="level=%(levelname)s event=%(message)s")
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
         ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, lines)),
         cache_logger_on_first_use=True,
     )
