@@ -84,6 +84,11 @@ class Player:
         """Of the child."""
         return self._child.pid
 
+    @property
+    def gone(self) -> bool:
+        """Whether the child has ended; one that a driver holds does not until that lets it go."""
+        return self._child.poll() is not None
+
     def fileno(self) -> int:
         """Return the pipe, to be waited on until it can be written to."""
         return self._stdin

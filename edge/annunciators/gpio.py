@@ -18,6 +18,7 @@ Sources: gpiozero 2.0 documentation; RP1 and BCM2835 data sheets for the current
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -253,7 +254,9 @@ class Lamps:
         except Exception as error:  # noqa: BLE001  # the same
             return f"a pin can not be switched ({error!r}); it is tried again"
         finally:
-            pins.close()
+            # Pins that went away cannot be given back; the thread goes on and asks for them anew.
+            with contextlib.suppress(Exception):
+                pins.close()
         return ""
 
     def _switch_for_ever(self, pins: Pins) -> None:

@@ -49,6 +49,9 @@ RETRY_MOST_S: Final = 8.0
 PROVE_S: Final = 5.0
 """What a self-test waits for its tone, beyond its length."""
 LEAVE_S: Final = 2.0
+MOST_LEFT: Final = 4
+"""Players that hang in a driver and cannot be ended; a new one every few seconds would in a night
+take every process the box may have."""
 
 _STARTING: Final = "starting: the sound card has not yet taken sound for a few seconds"
 _log = structlog.get_logger("sound")
@@ -115,6 +118,7 @@ class Loudspeaker:
         self._asked: _Asked | None = None
         self._closing = False
         self._retry_s = RETRY_FIRST_S
+        self._left: list[Player] = []
         self.player_pid: int | None = None
         self._standing = Standing("sound", _STARTING, rim.now_s)
         self._rate = float("nan")
@@ -190,6 +194,13 @@ class Loudspeaker:
         PlayerError
             It does not play.
         """
+        self._left = [player for player in self._left if not player.gone]
+        if len(self._left) >= MOST_LEFT:
+            raise PlayerError(
+                f"{len(self._left)} players hang in the driver of ALSA device "
+                f"{self._settings.device!r} and no more are started: pull out the sound card, or "
+                f"start the box again"
+            )
         player = Player(self._settings.device, self._settings.buffer_ms, self._program)
         try:
             self.player_pid = player.pid
@@ -197,6 +208,7 @@ class Loudspeaker:
         finally:
             self.player_pid = None
             player.close()
+            self._left.append(player)
 
     def _feed(self, player: Player, sequencer: Sequencer, pace: Pace) -> None:
         poll = select.poll()

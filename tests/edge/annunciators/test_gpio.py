@@ -38,6 +38,8 @@ class Board:
 
     def close(self):
         self.closed = True
+        if self.broken:
+            raise OSError(19, "No such device")
 
     def of(self, name, since_s=0.0):
         return [(at_s, on) for at_s, which, on in self.edges if which == name and at_s >= since_s]

@@ -74,6 +74,19 @@ def test_a_higher_priority_cuts_a_running_burst_at_once():
     assert np.abs(after[n_cut : n_cut + len(expected)] - expected).max() < 1e-4
 
 
+@pytest.mark.parametrize("wait_s", [0.0, 0.1, 1.0, 2.0])
+def test_a_high_alarm_does_not_wait_for_the_rest_before_a_medium_one(wait_s):
+    # One high alarm was answered, a medium one is left and rests; then comes another high one.
+    player = sequencer()
+    player.want(HIGH)
+    take_s(player, 0.5)
+    player.want(MEDIUM)
+    take_s(player, wait_s)
+    player.want(HIGH)
+
+    assert onset_s(take_s(player, 3)[round(CUT_S * FS_HZ) :]) <= REST_S + 0.001
+
+
 def test_wherever_a_burst_is_cut_there_is_no_click():
     steepest = np.abs(np.diff(melody.burst(Priority.HIGH, "general"))).max()
     for k in range(40):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.annunciators import UNHEARD_S, Quiet, Rim
+from edge.annunciators import UNHEARD_S, Quiet, Rim, _aplay, _pace, sound
 from edge.annunciators import _melody as melody
 from edge.annunciators.sound import Loudspeaker, Settings
 from edge.records import Priority
@@ -298,6 +298,30 @@ def test_a_missing_player_is_told_with_how_to_install_it():
 
 
 @needs_aplay
+def test_players_that_a_driver_holds_do_not_take_every_process_of_the_box(tmp_path, monkeypatch):
+    # A process in a driver that hangs survives SIGKILL: here, by never being sent one.
+    for module, name in ((_pace, "STALL_S"), (_aplay, "LEAVE_S"), (sound, "RETRY_MOST_S")):
+        monkeypatch.setattr(module, name, 0.05)
+    started = []
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda child: started.append(child))  # noqa: PLW0108
+    hanging = tmp_path / "hangs"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    speaker = Loudspeaker(FULL, Rim(now_s=time.monotonic), program=str(hanging))
+    try:
+        wait_until(lambda: "no more are started" in speaker.state().reason, 15.0)
+        time.sleep(0.5)
+        assert len(started) == sound.MOST_LEFT
+        for child in started:  # the driver lets go
+            child.send_signal(signal.SIGKILL)
+        wait_until(lambda: len(started) > sound.MOST_LEFT, 15.0)
+    finally:
+        speaker.close()
+        for child in started:
+            child.send_signal(signal.SIGKILL)
+            child.wait(5.0)
+
+
 def test_a_thread_that_hangs_is_told_by_the_state_itself(tmp_path, monkeypatch):
     card = SoundCard(tmp_path)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(card.config))
