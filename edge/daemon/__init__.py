@@ -9,6 +9,7 @@
     local       sound and light at the box itself
     boxwatch    the box watches itself
     selftest    the daily test of the alarm path
+    button      what its button says, while it can be believed
     resume      what stood when the monitor was last alive
     steps       the ticks that are due, one by one
     model       the model, in a thread of its own

@@ -13,6 +13,7 @@ import structlog
 from edge.alerts import Answer
 from edge.annunciators import Annunciator, Opened, Quiet, Rim, Signal
 from edge.clock import BootClock
+from edge.daemon.button import Button
 from edge.pipeline import ANSWER
 from edge.records import Packet, Role
 
@@ -69,6 +70,7 @@ class Local:
         self._gives: dict[str, tuple[str, ...]] = {}
         self._failed: list[AnnunciatorReport] = []
         self._signal: Signal = Quiet()
+        self._button = Button()
         self.press_awaited: Callable[[], None] | None = None
         """Called in place of what a press means, while no alarm sounds: a self-test waits."""
 
@@ -124,7 +126,7 @@ class Local:
             )
             for name, s in states
         )
-        return (*working, *self._failed)
+        return (*working, *self._failed, *self._button_report())
 
     def close(self) -> None:
         """Be silent; waits for their threads, so call it in one."""
@@ -139,9 +141,23 @@ class Local:
         if self.press_awaited is not None and not self._signal.audible:
             self.press_awaited()
             return
+        believed = self._button.since_s is None
+        if not self._button.press(self._clock.now_s()):
+            if believed:
+                _log.warning(
+                    "button not followed", reason=self._button.trouble(self._clock.now_s())
+                )
+            return
         answer = Answer("pause_audio", by=BUTTON, role=Role.PATIENT)
         said = Packet("person", ANSWER, self._clock.now_s(), msgspec.json.encode(answer))
         self._put(said)
+
+    def _button_report(self) -> tuple[AnnunciatorReport, ...]:
+        """Return what the status says of a button that is not believed; nothing while it is."""
+        reason, since_s = self._button.trouble(self._clock.now_s()), self._button.since_s
+        if not reason or since_s is None:
+            return ()
+        return (AnnunciatorReport(BUTTON, works=False, reason=reason, since_s=since_s),)
 
     def _minute_of_day(self) -> float | None:
         now = self._clock.read()

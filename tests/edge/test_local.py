@@ -16,10 +16,11 @@ from edge.annunciators.gpio import ANNUNCIATOR as GPIO
 from edge.annunciators.gpio import Settings as Pins
 from edge.clock import BootClock, WallEntry
 from edge.daemon import Daemon, Places
+from edge.daemon.button import MOST_PRESSES
 from edge.daemon.local import Chosen, Local
 from edge.live import Signal
 from edge.pipeline import Pipeline, PipelineSettings
-from edge.records import AlarmAct, Role
+from edge.records import AlarmAct, Packet, Role
 from edge.store import History, Run
 
 CLOCK = BootClock()
@@ -102,6 +103,31 @@ def test_a_press_of_the_button_pauses_the_sound_shows_so_and_is_stored(tmp_path:
     with History.open(tmp_path / "homeward.db") as history:
         (event,) = [stored.event for stored in history.alarm_events()]
     assert (event.act, event.by, event.role) == (AlarmAct.AUDIO_PAUSED, "button", Role.PATIENT)
+
+
+def test_a_button_that_chatters_is_not_followed_and_told_until_it_rests() -> None:
+    class Ticking(BootClock):
+        told_s = 1000.0
+
+        def now_s(self) -> float:
+            return self.told_s
+
+    clock, said = Ticking(), list[Packet]()
+    local = Local(clock, said.append)
+    for _ in range(36_000):  # ten times a second for an hour
+        local._press()
+        clock.told_s += 0.1
+    paused_until_s = said[-1].arrived_s + 120.0
+
+    assert len(said) == MOST_PRESSES
+    assert paused_until_s < 1125.0
+    (report,) = local.reports()
+    assert (report.name, report.works) == ("button", False)
+    assert "its wire is loose" in report.reason
+    clock.told_s += 61.0
+    assert local.reports() == ()
+    local._press()
+    assert len(said) == MOST_PRESSES + 1
 
 
 def test_one_that_fails_is_told_and_the_others_go_on() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from edge.clock import WallEntry
-from edge.daemon.local import AnnunciatorReport
+from edge.daemon.local import BUTTON, AnnunciatorReport
 from edge.daemon.recorder import StoreReport
 from edge.events import BoxHealth
 
@@ -97,7 +97,9 @@ class SoundPart:
 
     def __call__(self, now_s: float) -> BoxHealth:
         """Return what is known now."""
-        return joined([self._one(report, now_s) for report in self._reports()])
+        # A button that is not believed hides no alarm; the status says so.
+        told = [report for report in self._reports() if report.name != BUTTON]
+        return joined([self._one(report, now_s) for report in told])
 
     def _one(self, report: AnnunciatorReport, now_s: float) -> BoxHealth:
         name = f"unheard_fails_s:{report.name}"
