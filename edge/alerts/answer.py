@@ -89,6 +89,8 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 raise ValueError(f"{self.action} has no {field}; leave it out")
         if self.action == "acknowledge" and not self.alert_id:
             raise ValueError("which alert is acknowledged? give its id")
+        if self.to and not self.to.strip():
+            raise ValueError("who has the watch? give a name, or nothing for nobody")
         if self.role is Role.PATIENT and self.action in _NOT_THE_PATIENTS:
             raise ValueError(f"{self.action} is for carers; the patient may pause the sound")
         if self.action == "audio_off" and self.priority is Priority.HIGH:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from edge.alerts.settings import PAUSE_MOST_S, WATCH_MOST_S
 from edge.records import AlarmAct, AlarmEvent, Alert, Priority, Role
 
 
@@ -37,8 +38,14 @@ class Mute(msgspec.Struct):
     until_s: float | None
 
     def holds(self, now_s: float) -> bool:
-        """Return whether it has not ended by itself."""
-        return self.until_s is None or self.since_s <= now_s < self.until_s
+        """Return whether it has not ended by itself.
+
+        Whatever a kept state says: no pause is longer than the longest there is, and only sound
+        that is off has no end.
+        """
+        if self.until_s is None:
+            return self.act is AlarmAct.AUDIO_OFF
+        return self.since_s <= now_s < min(self.until_s, self.since_s + PAUSE_MOST_S)
 
     def covers(self, alert: Alert, now_s: float) -> bool:
         """Return whether it silences an alert now."""
@@ -46,6 +53,7 @@ class Mute(msgspec.Struct):
             self.holds(now_s)
             and self.patient in ("", alert.patient)
             and alert.priority.rank <= self.upto.rank
+            and not (self.act is AlarmAct.AUDIO_OFF and alert.priority is Priority.HIGH)
         )
 
     def begun(self) -> AlarmEvent:
@@ -82,7 +90,7 @@ class Watch(msgspec.Struct):
 
     def holds(self, now_s: float) -> bool:
         """Return whether it has not ended."""
-        return self.since_s <= now_s < self.until_s
+        return self.since_s <= now_s < min(self.until_s, self.since_s + WATCH_MOST_S)
 
 
 def holder_of(watches: Iterable[Watch], patient: str, now_s: float) -> str:

@@ -1,11 +1,25 @@
 """Pauses end, hide nothing worse than they were given for, and are logged."""
 
+import math
+
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.alerts import AlertEngine, AlertSettings, Answer, AnswerError, Restart
 from edge.alerts.silence import MAX_KEPT
 from edge.live import MuteLive, Signal
-from edge.records import AlarmAct, AlertState, Category, Finding, Priority, Role, Step
+from edge.records import (
+    AlarmAct,
+    AlertState,
+    Category,
+    Finding,
+    Priority,
+    Role,
+    Step,
+    encode_record,
+)
 from tests.edge.alerts.world import RULES
 
 HIGH, MEDIUM, LOW = Priority.HIGH, Priority.MEDIUM, Priority.LOW
@@ -326,3 +340,45 @@ def test_flapping_ten_times_a_second_for_an_hour_suppresses_nothing_of_another_k
 
     assert n_raised == {LOW_SPO2: 1, LOST: 1, VERY_LOW: 1}
     assert heard_high == 18_000
+
+
+SPOILT = st.sampled_from([math.nan, math.inf, -math.inf, -1e308, 1e308, 1e18, -1.0, 0.0])
+
+
+def spoil(kept, draw):
+    """Return a state with some numbers put in that cannot be true."""
+    match kept:
+        case dict():
+            return {name: spoil(value, draw) for name, value in kept.items()}
+        case list():
+            return [spoil(value, draw) for value in kept]
+        case float():
+            return draw(SPOILT) if draw(st.integers(0, 6)) == 0 else kept
+        case "audio_off" | "audio_paused" | "alarms_paused":
+            return draw(st.sampled_from(["audio_off", "audio_paused", "alarms_paused"]))
+        case "medium" | "low":
+            return draw(st.sampled_from(["high", kept]))
+        case _:
+            return kept
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), same_boot=st.booleans(), away_s=st.none() | SPOILT, kept_s=SPOILT)
+def test_a_state_with_any_numbers_neither_raises_nor_silences_for_ever(
+    data, same_boot, away_s, kept_s
+):
+    on = engine()
+    find(on, LOST)
+    find(on, VERY_LOW, 1.0)
+    on.answer(Answer("acknowledge", on.standing()[1].id, "Ann"), 2.0)
+    for action in ("pause_audio", "pause_alarms", "audio_off", "hand_off"):
+        say(on, action, 3.0, **({"to": "Bob"} if action == "hand_off" else {}))
+    spoilt = spoil(msgspec.msgpack.decode(on.state()), data.draw)
+    after = engine()
+    after.restore(msgspec.msgpack.encode(spoilt), Restart(5000.0, kept_s, same_boot, away_s))
+    for second in range(5001, 5125):
+        said = find(after, VERY_LOW, float(second)) + after.elapse(float(second))
+        assert all(encode_record(record) for record in said)
+    msgspec.json.encode((after.mutes(second), after.watches(second), after.standing()))
+
+    assert heard(after, 5124.0) is HIGH
