@@ -199,7 +199,7 @@ class KeepsPausesOfAnotherBoot(AlertEngine):
         other.restore(state)
         self._silence = other._silence
         for mute in self._silence.mutes:
-            mute.since_s = 0.0 if restart is None else restart.now_s
+            mute.since_s = mute.since_s if restart is None else restart.now_s
         return []
 
 
