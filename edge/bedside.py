@@ -18,7 +18,7 @@ from edge.dsp.ecg import EcgLead
 from edge.dsp.held import HeldValues
 from edge.dsp.plausible import range_of
 from edge.dsp.ring import Series
-from edge.dsp.several import Several
+from edge.dsp.several import SAID_S, Several
 from edge.dsp.timeline import Placement
 from edge.dsp.track import Track
 from edge.records import Beat, Samples, TimeArray, Window
@@ -239,7 +239,7 @@ class Bedside:
         for at_s, rate_brpm in wave.advance(until_s):
             self._value_of(BREATHS).take(at_s, rate_brpm)
         off = self._values.get(LEAD_OFF)
-        if off is not None and off.newest == 1.0:
+        if off is not None and off.newest == 1.0 and until_s - off.last_s <= SAID_S:
             wave.start_anew()
         if BREATHS in self._values:
             # Since when one could have been seen; minus infinity while no wave is recognised.

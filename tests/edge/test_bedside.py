@@ -262,3 +262,34 @@ def test_a_number_that_cannot_be_true_is_no_number():
     assert seen[[0, 3]].tolist() == [97.0, 96.0]
     assert np.isnan(seen[[1, 2, 4]]).all()
     assert bedside.n_implausible == 2
+
+
+def breathe(bedside, start_s, n_s):
+    """Feed a breathing wave of 15 a minute."""
+    fs_hz = 25.0
+    t = start_s + np.arange(round(n_s * fs_hz)) / fs_hz
+    values = np.sin(2 * np.pi * 0.25 * t).astype(np.float32)
+    bedside.take_run(
+        Samples("resp_au", start_s, fs_hz, values, ""),
+        Placement(0, 0, start_s, 1 / fs_hz, 0.01),
+        "belt",
+    )
+    for now_s in range(int(start_s) + 1, int(start_s + n_s) + 1):
+        bedside.advance(float(now_s))
+
+
+def test_an_electrode_that_was_off_long_ago_does_not_hide_breathing_for_ever():
+    bedside = Bedside("p", 120.0)
+    off = Samples("lead_off_flag", 0.0, 0.0, np.array([1.0], np.float32))
+    bedside.take_values(off, 0.5, "board")  # and then its battery is flat
+    breathe(bedside, 1.0, 120.0)
+    assert bedside.age_s(121.0)["breath_brpm"] < 10.0
+
+
+def test_breathing_measured_through_an_electrode_that_is_off_is_none():
+    bedside = Bedside("p", 120.0)
+    off = Samples("lead_off_flag", 0.0, 0.0, np.array([1.0], np.float32))
+    for start_s in range(1, 121, 5):
+        bedside.take_values(off, float(start_s), "board")
+        breathe(bedside, float(start_s), 5.0)
+    assert "breath_brpm" not in bedside.age_s(121.0)
