@@ -132,7 +132,7 @@ class Sequencer:
             return
         if self._sounding and cue.rank != self._last_rank:
             self._cut()
-        # Nor does a high alarm wait out the rest that was meant for what comes after the last one.
+        # Above a lower one that has yet to begin it does not wait as long as that one had to.
         rest_s = REST_S if before is None or cue.rank > before.rank else BETWEEN_S
         rest = 0 if cue.rank > self._last_rank else _samples(rest_s)
         self._due = max(self._now, self._last_end + rest)

@@ -130,6 +130,17 @@ def test_a_lower_priority_cuts_the_higher_and_rests():
     assert faults_of(pulses_of(after[n_cut:]), "medium") == []
 
 
+def test_a_higher_priority_does_not_wait_for_the_rest_of_a_lower_one_that_has_yet_to_begin():
+    player = sequencer()
+    player.want(HIGH)
+    take_s(player, 1)
+    player.want(LOW)
+    assert not take_s(player, 1)[FS_HZ // 10 :].any()  # it rests
+    player.want(HIGH)
+
+    assert onset_s(take_s(player, 1)) <= 0.03
+
+
 def test_a_pause_is_heard_at_once_and_for_as_long_as_it_lasts():
     player = sequencer()
     player.want(HIGH)
