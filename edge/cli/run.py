@@ -24,6 +24,7 @@ import edge.readers
 from edge.annunciators import Annunciator
 from edge.assemble import NoModel, assemble, facts_of, open_scorer, settings_of
 from edge.bundle import BundleError
+from edge.cli import FAILED
 from edge.cli._lines import Lines
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
@@ -123,7 +124,11 @@ def command(
         )
         daemon.be_heard_with(*_annunciators(settings))
         daemon.test_itself(settings, tested)
-        return await daemon.run()
+        code = await daemon.run()
+        if daemon.hangs:
+            lines.close()
+            os._exit(code or FAILED)  # Python itself would wait for the thread, for ever
+        return code
 
     try:
         return asyncio.run(monitor())

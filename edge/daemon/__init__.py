@@ -65,6 +65,9 @@ KEEP_EVERY_S = 60.0
 """While an alert stands, what the engine remembers is kept this often, changed or not: its clocks
 run on. With every alert, every act on the alarms and every entry it is kept at once."""
 
+END_S = 8.0
+"""At the end readers, clients, sound and light have so long, beside the disk."""
+
 _log = structlog.get_logger("monitor")
 
 Show: TypeAlias = Callable[[Signal], None]
@@ -171,6 +174,8 @@ class Daemon:
         """What is known of the patients when it begins; the log begins with it."""
         self.in_force: Mapping[str, Any] = {}
         """The settings the alarms go by, for the ledger."""
+        self.hangs = False
+        """After the end: the disk still holds a thread, which nobody should wait for."""
         self._annunciators = tuple(annunciators)
         self._shows: list[Show] = []
         self._beginning = beginning or Beginning()
@@ -264,16 +269,23 @@ class Daemon:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._pipeline.live().alerts or self._n_entered:
+            # First of all: what follows may take its time, and the power may not last.
+            self._remember()
         self.boxwatch.close()
-        await self._intake.stop()
-        await self._control.close()
-        await self._notices.close()
-        await asyncio.to_thread(self._local.close)
+        written = asyncio.create_task(self._recorder.close())
+        await asyncio.wait(
+            [
+                asyncio.create_task(self._intake.stop()),
+                asyncio.create_task(self._control.close()),
+                asyncio.create_task(self._notices.close()),
+                asyncio.create_task(asyncio.to_thread(self._local.close)),
+            ],
+            timeout=END_S,
+        )
         if self._steps.model is not None:
             self._steps.model.close()
-        if self._pipeline.live().alerts or self._n_entered:
-            self._remember()
-        await self._recorder.close()
+        self.hangs = not await written
         _log.info("stopped", n_unwritten=len(self._recorder.backlog))
 
     async def _tick_until_stopped(self) -> None:

@@ -23,6 +23,9 @@ from edge.store import Backlog, LedgerEntry, Run, Store, StoredAlert, StoreDamag
 RETRY_S = 2.0
 """How long after a failed write the next is tried."""
 
+CLOSE_S = 10.0
+"""How long the end waits for the disk; a store that somebody else has locked gives up sooner."""
+
 MAX_UNLOGGED = 50_000
 """Packets that may wait for the packet log; when the disk hangs longer, the log ends."""
 
@@ -209,12 +212,24 @@ class Recorder:
                 await asyncio.sleep(RETRY_S)
                 self._wake.set()
 
-    async def close(self) -> None:
-        """Write all that waits, and close the files; `run` must have ended."""
-        await self._round(everything=True)
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._close)
+    async def close(self) -> bool:
+        """Write all that waits, and close the files; `run` must have ended.
+
+        Returns
+        -------
+        bool
+            False: the disk has hung for `CLOSE_S`, and still holds the recorder's thread.
+        """
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._round(everything=True)
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        except TimeoutError:
+            _log.error("the disk hangs: not all is written", waited_s=CLOSE_S)
+            self._thread.shutdown(wait=False)
+            return False
         self._thread.shutdown()
+        return True
 
     async def _round(self, *, everything: bool) -> bool:
         askers, self._askers = self._askers, []
