@@ -1,0 +1,381 @@
+"""From a step in a vital sign to the alarm at the box, with everything that can hang hung.
+
+    python -m tests.bench.alarm_latency [--steps 100] [--only NAME ...]
+
+A `homeward run` of its own for every condition, side by side, each with four patients at serial
+oximeters (Nonin format 8, pseudo terminals); SpO2 falls from 97 to 80 % at the same moments in
+all of them, so the differences are of the same steps. Time runs from the byte that says 80 % to
+the signal as it is handed to the annunciators (delay of the rule: 0), and from there to the sound
+card's first sample (aplay on a card without hardware). Which conditions:
+
+    normal        nothing is wrong
+    disk full     the data directory is on a file system of 4 MB that is full
+    disk hung     it is on a file system whose writes never return (fsfreeze); root only
+    network       16 clients that ask for everything and never read, 4 that ask without an end
+    model hung    the model never answers
+
+All of them tick on the same grid of the boot clock and share the processors: read the columns
+against `normal`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge.clock import BootClock
+from edge.control import ControlError, Live, Status
+from edge.control.client import ControlClient
+from tests.bench.latency_box import HANG
+from tests.edge.annunciators.sound_card import SoundCard
+from tests.rigs.serial.cable import Cable
+
+ROOT = Path(__file__).parents[2]
+CLOCK = BootClock()
+N_PATIENTS = 4
+CYCLE_S, LOW_S = 5.0, 2.4
+"""Every patient falls once a cycle, at a moment of its own in its first second, for so long."""
+FRAME_S = 0.25
+SILENT_S = 1.0
+"""Longer than any pause within a burst of the high priority."""
+NORMAL, LOW = 97, 80
+SETTLE_S = 14.0
+"""Until the ports are known, the loudspeaker is proven and the first window has been cut."""
+READY_S, STOP_S = 60.0, 30.0
+N_DEAF, N_FLOODING = 16, 4
+CONDITIONS = ("normal", "disk full", "disk hung", "network", "model hung")
+COLUMNS = (
+    "condition",
+    "steps",
+    "no alarm",
+    "p50 ms",
+    "p99 ms",
+    "most ms",
+    "p99 more than normal",
+    "same step, more: p50, p99",
+    "to the sound card: p50, p99",
+    "store and model at the end",
+)
+CONFIG = """\
+[alerts]
+clear_s = 0
+[alarms.very_low_spo2]
+delay_s = 0
+hold_s = 1
+[alarms.low_spo2]
+enabled = false
+[box]
+bluetooth = false
+"""
+
+
+class Box:
+    """A monitor under one condition, and what it told."""
+
+    def __init__(self, condition: str, folder: Path) -> None:
+        self.condition, self.folder = condition, folder
+        self.data_dir = folder / "data"
+        folder.chmod(0o700)
+        self.data_dir.mkdir(mode=0o700, exist_ok=True)
+        self.cables = [Cable(folder / f"port-{i}") for i in range(N_PATIENTS)]
+        for cable in self.cables:
+            cable.plug()
+        self.card = SoundCard(folder)
+        self.config = folder / "box.toml"
+        lines = [CONFIG, f'socket = "{folder / "control.sock"}"']
+        lines += [f'[[patients]]\nid = "p{i}"' for i in range(N_PATIENTS)]
+        lines += [
+            f'[[sources]]\nname = "s{i}"\nreader = "uart"\nport = "{cable.name}"\n'
+            f'device = "nonin_df8"\npatient = "p{i}"'
+            for i, cable in enumerate(self.cables)
+        ]
+        self.config.write_text("\n".join(lines))
+        self.shown: list[tuple[str, float]] = []
+        self.state, self.code = "", 0
+        self.stop = threading.Event()
+        self.others: list[threading.Thread] = []
+
+    def start(self) -> None:
+        words = [sys.executable, "-m", "tests.bench.latency_box", "run"]
+        words += ["--config", str(self.config), "--data-dir", str(self.data_dir)]
+        words += ["--log", str(self.data_dir / "all.hwl")]
+        words += [HANG] if self.condition == "model hung" else []
+        self.child = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            env={**os.environ, "ALSA_CONFIG_PATH": str(self.card.config)},
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "errors").open("wb"),
+            text=True,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.child.stdout is not None
+        for line in self.child.stdout:
+            what, *words = line.split()
+            if what == "shown":
+                self.shown.append((words[0], float(words[1])))
+
+    def wait_ready(self) -> None:
+        end_s = time.monotonic() + READY_S
+        while time.monotonic() < end_s:
+            with contextlib.suppress(ControlError), self.client() as client:
+                client.ask(Status())
+                return
+            time.sleep(0.2)
+        raise SystemExit(f"{self.condition}: no monitor; {(self.folder / 'errors').read_text()}")
+
+    def client(self) -> ControlClient:
+        return ControlClient(self.folder / "control.sock")
+
+    def trouble(self) -> str:
+        with self.client() as client:
+            status = client.ask(Status())
+        store, monitor = status["store"], status["monitor"]
+        return store["trouble"] or monitor["model_trouble"] or f"{store['n_waiting']} wait"
+
+    def break_it(self) -> None:
+        """Bring about the condition."""
+        if self.condition == "disk full":
+            filler = (self.data_dir / "filler").open("wb", buffering=0)
+            with filler, contextlib.suppress(OSError):
+                while True:
+                    filler.write(bytes(4096))
+        elif self.condition == "disk hung":
+            subprocess.run(["fsfreeze", "-f", self.data_dir], check=True)
+        elif self.condition == "network":
+            self.others = [threading.Thread(target=self._flood) for _ in range(N_FLOODING)]
+            self.others += [threading.Thread(target=self._be_deaf) for _ in range(N_DEAF)]
+            for other in self.others:
+                other.start()
+
+    def _flood(self) -> None:
+        while not self.stop.is_set():
+            with contextlib.suppress(ControlError, OSError), self.client() as client:
+                while not self.stop.is_set():
+                    client.ask(Status())
+            time.sleep(0.05)
+
+    def _be_deaf(self) -> None:
+        while not self.stop.is_set():
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as deaf:
+                deaf.settimeout(0.2)
+                deaf.connect(str(self.folder / "control.sock"))
+                deaf.sendall(msgspec.json.encode(Live()) + b"\n")
+                self.stop.wait(8.0)  # it has been dropped by then
+            time.sleep(0.05)
+
+    def end(self) -> int:
+        self.stop.set()
+        for other in self.others:
+            other.join()
+        self.child.send_signal(signal.SIGTERM)
+        try:
+            return self.child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            return -9
+        finally:
+            self.card.unplug()
+            for cable in self.cables:
+                cable.unplug()
+
+
+@contextlib.contextmanager
+def file_system(condition: str, folder: Path) -> Iterator[None]:
+    """Put the data directory of a condition on a file system of its own."""
+    place = folder / "data"
+    place.mkdir(parents=True)
+    if condition == "disk full":
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", place], check=True
+        )
+    elif condition == "disk hung":
+        image = folder / "image"
+        with image.open("wb") as file:
+            file.truncate(32 << 20)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, place], check=True)
+        place.chmod(0o700)
+    else:
+        place.rmdir()
+    try:
+        yield
+    finally:
+        if place.is_mount():
+            thaw(folder)
+            subprocess.run(["umount", "-l", place], check=True)
+
+
+def thaw(folder: Path) -> None:
+    """Let writes return again; does nothing where nothing is frozen."""
+    subprocess.run(["fsfreeze", "-u", folder / "data"], check=False, stderr=subprocess.DEVNULL)
+
+
+def possible(condition: str) -> bool:
+    """Return whether this user and machine can bring a condition about."""
+    if not condition.startswith("disk"):
+        return True
+    tools = {"disk full": ["mount"], "disk hung": ["mkfs.ext4", "fsfreeze", "mount"]}[condition]
+    return os.geteuid() == 0 and all(map(shutil.which, tools))
+
+
+def play(boxes: list[Box], n_steps: int) -> list[tuple[str, float]]:
+    """Let SpO2 fall and rise; return whose fell when, on the boot clock."""
+    rng = np.random.default_rng(5)
+    steps: list[tuple[str, float]] = []
+    events: list[tuple[float, int, int]] = []
+    begin_s = CLOCK.now_s() + 1.0
+    n_cycles = -(-n_steps // N_PATIENTS)
+    for patient in range(N_PATIENTS):
+        low_s = [begin_s + k * CYCLE_S + rng.random() for k in range(n_cycles)]
+        events += [(at_s, patient, LOW) for at_s in low_s]
+        events += [(at_s + LOW_S, patient, NORMAL) for at_s in low_s]
+    events.sort()
+    value = [NORMAL] * N_PATIENTS
+    end_s, due_s = begin_s + n_cycles * CYCLE_S, CLOCK.now_s()
+    n = 0
+    while (now_s := CLOCK.now_s()) < end_s:
+        if events and events[0][0] <= now_s:
+            _, patient, value[patient] = events.pop(0)
+            stepped_s = send(boxes, patient, value[patient], n)
+            if value[patient] == LOW:
+                steps.append((f"p{patient}", stepped_s))
+        elif due_s <= now_s:
+            due_s += FRAME_S
+            n += 1
+            for patient in range(N_PATIENTS):
+                send(boxes, patient, value[patient], n)
+        next_s = min(due_s, events[0][0] if events else end_s)
+        time.sleep(max(0.0, min(next_s - CLOCK.now_s(), FRAME_S)))
+    time.sleep(2.0)
+    return steps
+
+
+def send(boxes: list[Box], patient: int, spo2_pct: int, n: int) -> float:
+    """Send one frame to all boxes; return when."""
+    frame = bytes([0x80, 70 + n // 8 % 2, spo2_pct, 0])
+    at_s = CLOCK.now_s()
+    for box in boxes:
+        box.cables[patient].write(frame)
+    return at_s
+
+
+def latencies_s(box: Box, steps: list[tuple[str, float]]) -> list[float]:
+    """Return step to signal, NaN for a step without one."""
+    found = []
+    for patient, at_s in steps:
+        after = (s for who, s in box.shown if who == patient and at_s <= s < at_s + LOW_S + 1.0)
+        found.append(min(after, default=float("nan")) - at_s)
+    return found
+
+
+def sounds_s(box: Box, begin_s: float) -> list[float]:
+    """Return signal to sound card, for every signal that came while the box was silent."""
+    # The card keeps the monotonic clock.
+    ahead_s = CLOCK.now_s() - time.monotonic()
+    loud_s = np.array([at_s + ahead_s for at_s, part in list(box.card.parts) if part.strip(b"\0")])
+    spans = []
+    for _, at_s in box.shown:
+        before, after = loud_s[loud_s < at_s], loud_s[loud_s >= at_s]
+        silent = not len(before) or at_s - before[-1] > SILENT_S
+        if at_s >= begin_s and silent and len(after) and after[0] - at_s < LOW_S:
+            spans.append(float(after[0] - at_s))
+    return spans
+
+
+def table(boxes: list[Box], steps: list[tuple[str, float]]) -> list[str]:
+    lines = [
+        f"| {' | '.join(COLUMNS)} |",
+        "| --- " * len(COLUMNS) + "|",
+    ]
+    normal = np.array(latencies_s(boxes[0], steps)) * 1000
+    for box in boxes:
+        took = np.array(latencies_s(box, steps)) * 1000
+        heard = np.array(sounds_s(box, steps[0][1])) * 1000
+        known, both = took[~np.isnan(took)], took - normal
+        both = both[~np.isnan(both)]
+        p50, p99 = np.quantile(known, [0.5, 0.99])
+        paired = ", ".join(f"{q:.1f}" for q in np.quantile(both, [0.5, 0.99]))
+        sound = ", ".join(f"{q:.1f}" for q in np.quantile(heard, [0.5, 0.99])) if len(heard) else ""
+        lines.append(
+            f"| {box.condition} | {len(took)} | {int(np.isnan(took).sum())} | {p50:.0f} | {p99:.0f}"
+            f" | {known.max():.0f} | {p99 - np.nanquantile(normal, 0.99):+.1f} | {paired} "
+            f"| {sound} ({len(heard)}) | {box.state} |"
+        )
+    return lines
+
+
+def measure(conditions: list[str], n_steps: int) -> tuple[list[Box], list[tuple[str, float]]]:
+    """Run the boxes side by side; the first condition is what the others are compared with."""
+    with contextlib.ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        boxes = []
+        for number, condition in enumerate(conditions):
+            folder = root / str(number)
+            stack.enter_context(file_system(condition, folder))
+            boxes.append(Box(condition, folder))
+        try:
+            for box in boxes:
+                box.start()
+            for box in boxes:
+                box.wait_ready()
+            keep_talking(boxes, SETTLE_S)
+            for box in boxes:
+                box.break_it()
+            keep_talking(boxes, 1.0)
+            steps = play(boxes, n_steps)
+            for box in boxes:
+                box.state = "cannot be asked"
+                with contextlib.suppress(ControlError, OSError):
+                    box.state = box.trouble()
+        finally:
+            for box in boxes:
+                if box.condition == "disk hung":
+                    thaw(box.folder)
+                box.code = box.end()
+        return boxes, steps
+
+
+def keep_talking(boxes: list[Box], span_s: float) -> None:
+    """Send what is normal for a while."""
+    for n in range(round(span_s / FRAME_S)):
+        for patient in range(N_PATIENTS):
+            send(boxes, patient, NORMAL, n)
+        time.sleep(FRAME_S)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.alarm_latency", description=__doc__
+    )
+    parser.add_argument("--steps", type=int, default=100, help="per condition, at least")
+    parser.add_argument("--only", nargs="*", default=CONDITIONS, help="conditions")
+    chosen = parser.parse_args()
+    conditions = [c for c in chosen.only if possible(c)]
+    boxes, steps = measure(conditions, chosen.steps)
+    print("\n".join(table(boxes, steps)))
+    for condition in set(chosen.only) - set(conditions):
+        print(f"not measured: {condition} (needs root, mount and fsfreeze)")
+    for box in boxes:
+        if box.code:
+            print(f"{box.condition}: the monitor ended with {box.code}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
