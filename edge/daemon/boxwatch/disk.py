@@ -1,9 +1,13 @@
 """The disk that holds the records: how much room there is, and whether it can be written.
 
 Nothing is written for that (see `edge.daemon.boxwatch`): what the file system says of itself is
-asked (statvfs(3): free blocks and files, read-only), and whether the database can still be opened
-for writing at its place. A database that was deleted or moved away takes records for ever that
-nobody will find.
+asked (statvfs(3): free blocks and files, read-only), and whether the database is still at its place
+and may be written. A database that was deleted or moved away takes records for ever that nobody
+will find.
+
+The database must not be opened here: to close any descriptor of a file is to let go of all locks
+that the process has on it (fcntl(2)), and with them SQLite's own. The next program that looks into
+the records then takes itself for the last one and removes the log from under the monitor.
 """
 
 from __future__ import annotations
@@ -68,13 +72,11 @@ class Disk:
             return "it is read-only: look at `dmesg`, and replace the card if it fails"
         if _free_blocks(found) * found.f_frsize < FULL_BYTES:
             return "it is full: free space on it"
-        try:
-            os.close(os.open(self._database, os.O_RDWR | os.O_CLOEXEC))
-        except FileNotFoundError:
+        if not self._database.exists():
             return f"{self._database} is gone: start the monitor again" if self._was_there else ""
-        except OSError as error:
-            return f"{self._database}: {error.strerror}"
         self._was_there = True
+        if not os.access(self._database, os.W_OK, effective_ids=True):
+            return f"{self._database} may not be written: give it to the user of the monitor"
         return ""
 
 

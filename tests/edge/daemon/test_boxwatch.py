@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -287,6 +288,16 @@ def test_a_database_that_is_moved_away_cannot_record_and_one_not_yet_there_is_no
     monitor.live(4.0)
     database.rename(tmp_path / "elsewhere.db")
     assert monitor.raised_after("cannot_record") <= DUE_S
+
+
+def test_a_look_at_the_disk_leaves_the_locks_of_the_store_alone(tmp_path: Path) -> None:
+    store = Store.begin(tmp_path / "homeward.db", Run("run-1", "boot-1", 0.0, "0.1.0", "digest"))
+    assert disk_of(tmp_path)().facts["disk_fails_s"] == 0.0
+    # Another program that looks into the records and leaves must find that somebody is there.
+    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT n FROM runs')"
+    subprocess.run([sys.executable, "-c", other, str(tmp_path / "homeward.db")], check=True)
+    assert (tmp_path / "homeward.db-wal").exists()
+    store.close()
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
