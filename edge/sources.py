@@ -157,15 +157,20 @@ class Sources:
         """Return whose a source is."""
         return self._patient_of.get(source, self._default_patient)
 
-    def assign(self, source: str, patient: str) -> None:
-        """Say whose a source is (empty: the first patient's); what it sent before stays there."""
+    def assign(self, source: str, patient: str) -> bool:
+        """Say whose a source is (empty: the first patient's); what it sent before stays there.
+
+        Return whether it was another patient's.
+        """
         patient = patient or self._default_patient
         if source not in self._patient_of and len(self._patient_of) >= MAX_STREAMS:
-            return
+            return False
+        changed = self.patient_of(source) != patient
         self._patient_of[source] = patient
         for stream in self._streams.values():
             if stream.source == source:
                 stream.patient = patient
+        return changed
 
     def take(self, packet: Packet) -> bool:
         """Let a packet wait for the end of its second; False where no decoder knows it."""

@@ -288,7 +288,11 @@ def _vital_rows(patient: dict[str, Any]) -> list[tuple[str, str, str]]:
     vitals = patient["vitals"]
     names = [name for name in _VITALS if name in vitals]
     names += [n for n in vitals if n not in _VITALS and not n.endswith(_NOT_VITAL)]
-    names = [name for name in names if not name.startswith(("n_", "news2_", "battery_"))]
+    names = [
+        name
+        for name in names
+        if not name.startswith(("n_", "news2_", "battery_", "silent_", "rhythm_"))
+    ]
     rows = []
     for name in names:
         label, unit, decimals = _VITALS.get(name, (name, "", 2))

@@ -276,6 +276,7 @@ class Pipeline:
             return
         patient = self._patient(stream.patient)
         patient.tally.n_broken += stream.n_broken - n_broken
+        patient.listening.note(stream.source, self._tick * TICK_S, found)
         if patient.unheard and _has_value(found):
             patient.unheard.pop(self._link_of.get(stream.source, ""), None)
         place: Placement | None = None
@@ -360,7 +361,9 @@ class Pipeline:
         """Take what the box noticed of a sensor."""
         if packet.stream == ASSIGN:
             told = msgspec.json.decode(packet.payload, type=Assignment)
-            self._sources.assign(told.source, told.patient)
+            if self._sources.assign(told.source, told.patient):
+                for watched in self._patients.values():
+                    watched.listening.forget(told.source)
             if told.source in self._link_of or len(self._link_of) < MAX_LINKS:
                 self._link_of[told.source] = told.link
         elif packet.stream == EXPECT:
@@ -397,6 +400,7 @@ class Pipeline:
         watched.sources.add(told.source)
         if told.state is LinkState.REMOVED:
             watched.sources.discard(told.source)
+            watched.listening.forget(told.source)
             watched.bedside.forget(told.source)
 
     def _awaiting(self, patient: str) -> Watched:
@@ -410,7 +414,7 @@ class Pipeline:
             beats = patient.bedside.advance(now_s)
             patient.tally.n_beats += len(beats)
             self._out.extend(beats)
-            told = equipment_of(patient.bedside, self._sensors, self._sources)
+            told = equipment_of(patient, now_s, self._sensors, self._sources)
             seen = patient.see_second(now_s, self._sensors.n_keys_lost, told)
             findings += self._ask(patient.rules, SECOND_S, seen, None, patient.bedside.signals)
             window_end_s = patient.is_due(now_s, self._began_s)

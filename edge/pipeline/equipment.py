@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge.bedside import Bedside
+from edge.pipeline.watched import Watched
 from edge.sensors import Sensors
 from edge.sources import Sources
 
 
-def equipment_of(bedside: Bedside, sensors: Sensors, sources: Sources) -> Mapping[str, float]:
-    """Return the charge of each battery, and how many values could not be true, by sensor.
+def equipment_of(
+    patient: Watched, now_s: float, sensors: Sensors, sources: Sources
+) -> Mapping[str, float]:
+    """Return what is told of each sensor of a patient.
 
     Returns
     -------
     Mapping[str, float]
-        ``battery_pct:<sensor>``; where two sensors have one name, of the emptier. ``n_implausible``
-        in all and, where there are any, ``n_implausible:<signal>:<sensor>``.
+        ``battery_pct:<sensor>``: its charge. ``silent_s:<sensor>`` and ``rhythm_s:<sensor>``: how
+        long it has been silent and how far apart it speaks, where no signal's age tells.
+        ``n_implausible``: values of all that could not be true, and, where there are any,
+        ``n_implausible:<signal>:<sensor>``. Where two sensors have one name, of the worse.
     """
+    bedside, name_of = patient.bedside, sensors.name_of
     n_implausible = bedside.n_implausible
     told: dict[str, float] = {"n_implausible": float(n_implausible)}
     for source, pct in sensors.batteries.items():
         if sources.patient_of(source) == bedside.patient:
-            name = f"battery_pct:{sensors.name_of(source)}"
+            name = f"battery_pct:{name_of(source)}"
             told[name] = min(pct, told.get(name, pct))
+    for source, silence_s, rhythm_s in patient.listening.silent(now_s, bedside.age_s):
+        name = f"silent_s:{name_of(source)}"
+        if silence_s >= told.get(name, 0.0):
+            told |= {name: silence_s, f"rhythm_s:{name_of(source)}": rhythm_s}
     if n_implausible:
         for (signal, source), n in bedside.implausible().items():
-            name = f"n_implausible:{signal}:{sensors.name_of(source)}"
+            name = f"n_implausible:{signal}:{name_of(source)}"
             told[name] = told.get(name, 0.0) + n
     return told

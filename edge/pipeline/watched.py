@@ -13,6 +13,7 @@ from edge.bedside import Bedside
 from edge.explain import name_strongest
 from edge.features import FeatureFamily
 from edge.live import PatientLive
+from edge.pipeline.heard import Listening
 from edge.pipeline.rules import PatientRules, Watch
 from edge.pipeline.settings import (
     SETTLED_LAG_S,
@@ -114,6 +115,7 @@ class Watched:
         self._cut_s = -math.inf
         self.sources: set[str] = set()
         """Sensors whose link somebody told of."""
+        self.listening = Listening()
         self.unheard: dict[str, float] = {}
         """Links that have brought nothing yet -> since when something is expected of them."""
 
