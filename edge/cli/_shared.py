@@ -104,6 +104,7 @@ def plugin_defaults() -> PluginDefaults:
             limits=rule.limits,
             where=f"edge/alarms/{rule.name}.py",
             source=rule.source,
+            of_box=rule.scope is edge.alarms.Scope.BOX,
         )
         for rule in discover(edge.alarms, "RULE", edge.alarms.Rule)
     }

@@ -8,6 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from edge.cli import DONE, FOUND
+from edge.cli._box import box_text
 from edge.cli._notices import notice_lines, notice_troubles, print_json_of
 from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_json
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
@@ -129,6 +130,7 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
             "n_queued": report["n_queued"],
             "max_queued": report["max_queued"],
             "n_overflow": report["n_overflow"],
+            "box": live["box"],
             "troubles": troubles,
             "notes": live["notes"],
         }
@@ -178,6 +180,8 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     )
     for line in notice_lines(report["notices"], monitor["now_s"]):
         out.print(line, markup=False)
+    if told := box_text(live["box"]):
+        out.print(told, markup=False)
     for note in live["notes"]:
         out.print(Text(f"note: {note}", style="dim"))
 

@@ -153,6 +153,9 @@ def read_layer(
         table, at = tables.get(name, {}), (*path, name)
         if not is_table(table, at, told):
             continue
+        if one_patient and rule.of_box and table:
+            told.add(at, "watches over the box, not over a patient", f"set it in [alarms.{name}]")
+            continue
         if one_patient and "priority" in table:
             told.add((*at, "priority"), "is the box's", f"set it in [alarms.{name}]")
         common = {key: value for key, value in table.items() if key in _COMMON}

@@ -44,7 +44,11 @@ def json_schema(plugins: PluginDefaults) -> Document:
     definitions["Box"].pop("required")
     known = definitions["Patient"]["properties"]
     known["preset"]["enum"] = list(preset_names())
-    own = {name: _rule_schema(rule, one_patient=True) for name, rule in plugins.rules.items()}
+    own = {
+        name: _rule_schema(rule, one_patient=True)
+        for name, rule in plugins.rules.items()
+        if not rule.of_box
+    }
     known["alarms"] = _closed(own, "Alarm rules of this patient alone, by name.")
     readers = [_source_schema(name, reader) for name, reader in plugins.readers.items()]
     rules = {name: _rule_schema(rule) for name, rule in plugins.rules.items()}

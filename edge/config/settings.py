@@ -84,6 +84,8 @@ class RuleDefaults(msgspec.Struct, frozen=True):
         The file the defaults live in, relative to the repository.
     source : str
         What the defaults rest on.
+    of_box : bool
+        It watches over the box: no patient has it otherwise than the rest.
     """
 
     priority: Priority
@@ -91,6 +93,7 @@ class RuleDefaults(msgspec.Struct, frozen=True):
     limits: Mapping[str, tuple[float, float]]
     where: str
     source: str = ""
+    of_box: bool = False
 
 
 class ReaderDefaults(msgspec.Struct, frozen=True):

@@ -77,6 +77,7 @@ def test_a_store_that_cannot_be_written_is_told_aloud_and_ends_when_it_can(tmp_p
         shown = box.call("status")
         assert shown.returncode == 3
         assert "the box" in shown.stdout
+        assert "% of the disk free" in shown.stdout
         hog.execute("ROLLBACK")
         hog.close()
         wait_for(lambda: alert_of(box, "cannot_record")() is None, MENDED_S, "the end")

@@ -176,6 +176,7 @@ spo2_scale_why = "hypercapnia in the blood gas, target 88-92 %"
         ("[[patients]]\n[patients.alarms.low_spo]\n", 2, "write low_spo2"),
         ("[[patients]]\n[patients.alarms.low_spo2]\nlimit_pct = 20\n", 3, "from 80 to 95"),
         ('[[patients]]\n[patients.alarms.low_hr]\npriority = "low"\n', 3, "in [alarms.low_hr]"),
+        ("[[patients]]\n[patients.alarms.disk_low]\nbad_pct = 9\n", 2, "in [alarms.disk_low]"),
         ("[[patients]]\nalarms = 3\n", 2, "must be a table"),
         ("[[patients]]\n[patients.alarms]\nvery_high_hr.limit_bpm = 100\n", 3, "from 110 to 220"),
         ("[[patients]]\nspo2_scale = 2\n", 2, "scale 2 is a clinician's decision"),
@@ -231,4 +232,5 @@ def test_the_schema_knows_presets_and_limits_of_one_patient():
     own = known["alarms"]["properties"]["low_spo2"]
     assert "limit_pct" in own["properties"]
     assert "priority" not in own["properties"]
+    assert "disk_low" not in known["alarms"]["properties"]
     assert own["additionalProperties"] is False
