@@ -21,6 +21,8 @@ def judge(now: Seen, made_by: Sequence[str], settings: Mapping[str, float]) -> b
     """Compare what could be with the limit; see the module."""
     if now.upper < settings["n_points"]:
         return False
+    if now.lower >= settings["n_points"]:
+        return None  # it is certain: `news2_emergency` says so, and one cause makes one alert
     return True if now.n_missing <= settings["n_missing"] else None
 
 
