@@ -46,6 +46,9 @@ WAVE: Final = "resp_au"
 BREATHS: Final = "breath_brpm"
 """Of every breath in a breathing wave, the rate since the one before."""
 LEAD_OFF: Final = "lead_off_flag"
+ON_AGAIN_S: Final = 2.0
+"""An electrode that is on again has samples of the time before still on their way: at its rail a
+wave swings as no breath does, and nothing learnt from that would ever find one."""
 DERIVED: Final = frozenset({BEATS, QUALITY, BREATHS})
 """What may be made here of another signal and covers nothing of its own."""
 
@@ -134,6 +137,8 @@ class Bedside:
         self._several = Several()
         self._ecg: EcgLead | None = None
         self._wave: Breaths | None = None
+        self._off_s = -math.inf
+        """When an electrode was last told to be off."""
         self.held = HeldValues()
         """What people entered and spot checks measured, and the patient's facts."""
 
@@ -240,6 +245,8 @@ class Bedside:
             self._value_of(BREATHS).take(at_s, rate_brpm)
         off = self._values.get(LEAD_OFF)
         if off is not None and off.newest == 1.0 and until_s - off.last_s <= SAID_S:
+            self._off_s = until_s
+        if until_s - self._off_s <= ON_AGAIN_S:
             wave.start_anew()
         if BREATHS in self._values:
             # Since when one could have been seen; minus infinity while no wave is recognised.

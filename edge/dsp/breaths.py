@@ -11,7 +11,9 @@ hole in the samples the absence counts from its end: nobody could see breaths in
 than `FORGET_S` begins everything anew. After `RELEARN_S` without a breath the usual swing shrinks,
 to a fifth at most, so that a wave that became smaller (the patient has turned) is found again.
 After `GIVE_UP_S` it is learnt from nothing: an alert stands by then, and what was taken for breaths
-may have been something far larger. So it is after an electrode was off, whose wave is no breath's.
+may have been something far larger. A wave that was not recognised in that time is learnt from
+nothing too: its first seconds may have been those of a movement. So it is after an electrode was
+off, whose wave is no breath's.
 
 Thresholds are judgement, checked on simulated breathing and on `bidmc` (tests/edge/dsp).
 """
@@ -132,7 +134,7 @@ class Breaths:
         """Take one block's mean; return the breath it ends, if it ends one."""
         hole_s = at_s - self._taken_s
         self._taken_s = at_s
-        if hole_s > FORGET_S or GIVE_UP_S < at_s - self.last_s < math.inf:
+        if hole_s > FORGET_S or at_s - max(self.last_s, self._wave.began_s) > GIVE_UP_S:
             self.start_anew()
         elif hole_s > HOLE_S:
             self._wave.resume(at_s)
@@ -145,7 +147,8 @@ class _Wave:
 
     def __init__(self, step_s: float) -> None:
         self._recent: deque[float] = deque(maxlen=max(1, round(SMOOTH_S / step_s)))
-        self._began_s: float | None = None
+        self.began_s = math.inf
+        """When its first value was taken."""
         self._swings: deque[float] = deque(maxlen=N_SWINGS)
         self._low, self._high = math.inf, -math.inf
         self._rises = True
@@ -169,9 +172,8 @@ class _Wave:
         """Take one value; return time and rate of the breath that it ends."""
         self._recent.append(value)
         smooth = math.fsum(self._recent) / len(self._recent)
-        if self._began_s is None:
-            self._began_s = at_s
-        if at_s - self._began_s < LEARN_S:
+        self.began_s = min(self.began_s, at_s)
+        if at_s - self.began_s < LEARN_S:
             self._low, self._high = min(self._low, smooth), max(self._high, smooth)
             return None
         if not self._swings:
@@ -218,6 +220,6 @@ class _Wave:
 
     def _shrunk(self, at_s: float) -> float:
         """Return the share of the usual swing that is looked for: less after a long absence."""
-        since_s = max(self.breath_s, self.resumed_s, self._began_s or at_s)
+        since_s = max(self.breath_s, self.resumed_s, self.began_s)
         over_s = at_s - since_s - RELEARN_S
         return 1.0 if over_s <= 0.0 else max(0.5 ** (over_s / HALF_S), LEAST_SHARE)

@@ -265,3 +265,28 @@ def test_a_second_start_does_not_bring_back_what_was_entered():
 def test_there_is_something_to_keep_when_somebody_entered_or_a_cuff_measured():
     assert run([facts(0.0), *oximeter(0, 20, 97, 70)], 20.0)[0].n_entered == 0
     assert run([facts(0.0), entry(1.0, "oxygen", "air")], 20.0)[0].n_entered == 1
+
+
+LEAD_OFF_THEN_APNOEA = """
+title = "An electrode is off for six seconds; a minute later breath stops"
+duration_s = 200
+devices = ["board"]
+[[events]]
+kind = "electrode_off"
+at_s = 60
+for_s = 6
+[[events]]
+kind = "apnoea"
+at_s = 120
+for_s = 60
+"""
+
+
+def test_breath_that_stops_is_found_after_an_electrode_was_off(tmp_path):
+    path = tmp_path / "off.toml"
+    path.write_text(LEAD_OFF_THEN_APNOEA)
+    packets = list(simulated.packets(simulated.Settings(scenario=str(path))))
+    _, alerts = run(packets, 200.0)
+
+    assert next(a.state for a in alerts if a.rule == "no_breath") is AlertState.RAISED
+    assert not any(a.rule in ("asystole", "frozen_value") for a in alerts)

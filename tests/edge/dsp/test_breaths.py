@@ -161,3 +161,11 @@ def test_the_breaths_two_people_marked_in_an_impedance_are_found():
     false = [at_s for at_s in found_s if np.abs(marked_s - at_s).min() > 1.0]
     assert len(due_s) > 150
     assert (missed, false) == ([], [])
+
+
+def test_a_wave_whose_first_seconds_were_a_movement_is_learnt_anew():
+    began = np.concatenate([np.full(125, 30.0), wave(15.0, 5.0)])  # of the rail of an amplifier
+    bed = Bed().feed(began).feed(wave(15.0, 170.0))
+    assert bed.age_s == np.inf
+    bed.feed(wave(15.0, 60.0))
+    assert bed.age_s < 5.0
