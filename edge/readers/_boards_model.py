@@ -60,8 +60,10 @@ def run_board(
         for event in scenario.events
         if isinstance(event, told.FrozenValue) and event.device == device
     ]
+    # Of all boards the one on the chest is the one that lasts least.
+    batteries = [e for e in scenario.events if isinstance(e, told.Battery) and device == "board"]
     for boot in boots:
-        yield from _run_boot(_Life(board, body, boot, freezes, rng))
+        yield from _run_boot(_Life(board, body, boot, freezes, batteries, rng))
 
 
 class _Life:
@@ -73,10 +75,12 @@ class _Life:
         body: Body,
         boot: Boot,
         freezes: list[told.FrozenValue],
+        batteries: list[told.Battery],
         rng: np.random.Generator,
     ) -> None:
         self.board, self.body, self.boot = board, body, boot
         self._freezes, self._rng = freezes, rng
+        self._batteries = batteries
         self._last_row: NDArray[np.int16] | None = None
 
     def block(self, first_idx: int, n: int) -> tuple[TimeArray, NDArray[np.int16]]:
@@ -98,6 +102,10 @@ class _Life:
                 held = rows[first - 1] if first else self._last_row
                 rows[first:last] = rows[first] if held is None else held
         self._last_row = rows[-1].copy()
+
+    def battery_pct(self, at_s: float) -> int:
+        """Return what the board says of its battery."""
+        return _battery_pct(at_s, self._batteries)
 
     def lead_off(self, times_s: TimeArray) -> list[int]:
         """Return the lead-off bits at the times (n,)."""
@@ -129,14 +137,18 @@ def _run_boot(life: _Life) -> Sent:
                 yield first_s, frame.pack(frame.DESCRIPTION, sequence, clock_us, description)
             if described or lead_off != said:
                 said = lead_off
-                status = frame.pack_status(frame.Status(lead_off, _battery_pct(sent_s)))
+                status = frame.pack_status(frame.Status(lead_off, life.battery_pct(sent_s)))
                 yield sent_s, frame.pack(frame.STATUS, sequence, clock_us, status)
             body = frame.pack_rows(rows[i * n_rows : (i + 1) * n_rows])
             yield sent_s, frame.pack(frame.SAMPLES, sequence, clock_us, body)
             sequence += 1
 
 
-def _battery_pct(at_s: float) -> int:
+def _battery_pct(at_s: float, events: list[told.Battery]) -> int:
+    for event in events:
+        if event.covers(at_s):
+            share = (at_s - event.at_s) / event.for_s
+            return round(event.from_pct + share * (event.to_pct - event.from_pct))
     return max(5, round(94.0 - at_s / 1800.0))
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeAlias, get_args
 import msgspec
 
 from edge.readers import ReadError
+from edge.readers._acts import Act
 
 DeviceName = Literal["board", "clip", "motion", "thermometer", "strap", "pleth"]
 """The devices a simulated patient may wear; the packets' source is ``sim:`` and this name."""
@@ -164,6 +165,13 @@ class ClockDrift(_Event, frozen=True, kw_only=True, tag="clock_drift"):
     ppm: Annotated[float, msgspec.Meta(ge=-20_000, le=20_000)] = 200.0
 
 
+class Battery(_Event, frozen=True, kw_only=True, tag="battery"):
+    """The board's battery runs down evenly between these, and is changed at the end."""
+
+    from_pct: Percent = 40.0
+    to_pct: Percent = 5.0
+
+
 class Restart(_Event, frozen=True, kw_only=True, tag="restart"):
     """A device is silent until the end, then begins anew: clock, sequence and description."""
 
@@ -173,7 +181,7 @@ class Restart(_Event, frozen=True, kw_only=True, tag="restart"):
 Event: TypeAlias = (
     Rest | Exercise | Bradycardia | Tachycardia | AtrialFibrillation | Pvcs | VtRun | Asystole
     | Apnoea | Desaturation | Fever | Fall | ElectrodeOff | ClipOff | FrozenValue | RadioLoss
-    | Bursts | ClockDrift | Restart
+    | Bursts | ClockDrift | Battery | Restart
 )  # fmt: skip
 """Everything that can happen, told apart by ``kind``."""
 
@@ -224,14 +232,25 @@ class Links(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole scenario; `events` may overlap."""
+    """A whole scenario; `events` may overlap, `acts` are people's and the box's.
+
+    Attributes
+    ----------
+    begins : str
+        Time of day at its beginning, HH:MM, for people.
+    devices : tuple[str, ...]
+        What the patient wears, where nobody says otherwise.
+    """
 
     title: str
     duration_s: Positive
+    begins: Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
+    devices: tuple[DeviceName, ...] = ("board", "clip", "motion", "thermometer")
     seed: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)] = 1
     patient: Patient = Patient()
     links: Links = Links()
     events: tuple[Event, ...] = ()
+    acts: tuple[Act, ...] = ()
 
 
 def read_scenario(name: str) -> Scenario:
@@ -249,12 +268,13 @@ def read_scenario(name: str) -> Scenario:
         raise ReadError(f"scenario {name}: {_explain(str(error), _text(name))}") from error
     except msgspec.DecodeError as error:
         raise ReadError(f"scenario {name} is not valid TOML: {error}; correct that line") from error
-    for number, event in enumerate(scenario.events, 1):
-        if event.at_s >= scenario.duration_s:
-            raise ReadError(
-                f"scenario {name}: event {number} begins at {event.at_s:g} s, after the end; "
-                f"raise duration_s above {event.at_s:g} or move the event"
-            )
+    for word, happens in (("event", scenario.events), ("act", scenario.acts)):
+        for number, one in enumerate(happens, 1):
+            if one.at_s >= scenario.duration_s:
+                raise ReadError(
+                    f"scenario {name}: {word} {number} begins at {one.at_s:g} s, after the end; "
+                    f"raise duration_s above {one.at_s:g} or move the {word}"
+                )
     return scenario
 
 

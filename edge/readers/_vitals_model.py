@@ -59,6 +59,8 @@ class Wander:
 
 def level(times_s: TimeArray, event: told.Event, in_s: float, out_s: float) -> TimeArray:
     """Return how much of the event is there, 0..1: up within `in_s`, down `out_s` after its end."""
+    if times_s[-1] < event.at_s or times_s[0] >= event.end_s + out_s:
+        return np.zeros(times_s.shape)  # most of a night is in no event's reach
     return _rise(times_s, event.at_s, in_s) - _rise(times_s, event.end_s, out_s)
 
 

@@ -37,8 +37,6 @@ from edge.readers._vitals_model import Vitals
 from edge.readers._wearables_model import CLIP_STREAM, STRAP_STREAM, run_clip, run_strap
 from edge.records import Packet, TimeArray
 
-DEFAULT_DEVICES: tuple[told.DeviceName, ...] = ("board", "clip", "motion", "thermometer")
-
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to simulate.
@@ -49,8 +47,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Name of a built-in scenario, or path of a TOML file.
     seed : int | None
         Replaces the scenario's own: another patient with the same story.
-    devices : tuple[str, ...]
-        What the patient wears.
+    devices : tuple[str, ...] | None
+        What the patient wears; None: what the scenario says.
     speed : float
         How many times faster than real time the clock handed to the reader runs.
     duration_s : float | None
@@ -59,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     scenario: str = "demo"
     seed: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)] | None = None
-    devices: tuple[told.DeviceName, ...] = DEFAULT_DEVICES
+    devices: tuple[told.DeviceName, ...] | None = None
     speed: Annotated[float, msgspec.Meta(gt=0, le=1000)] = 1.0
     duration_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
@@ -123,9 +121,20 @@ def packets(settings: Settings) -> Iterator[Packet]:
     body = Body(scenario, seed)
     streams = [
         _device(device, body, scenario, seed, duration_s)
-        for device in sorted(set(settings.devices))
+        for device in sorted(set(_worn(settings, scenario)))
     ]
     return heapq.merge(*streams, key=_arrived_s)
+
+
+def scenario_of(settings: Settings) -> told.Scenario:
+    """Return what is to happen.
+
+    Raises
+    ------
+    ReadError
+        The scenario cannot be read, or no device was chosen.
+    """
+    return _plan(settings)[0]
 
 
 def truth(settings: Settings) -> Truth:
@@ -152,7 +161,10 @@ def truth(settings: Settings) -> Truth:
             for event in scenario.events
         ),
         tuple(beats),
-        {f"sim:{name}": plan_boots(name, scenario, duration_s, seed) for name in settings.devices},
+        {
+            f"sim:{name}": plan_boots(name, scenario, duration_s, seed)
+            for name in _worn(settings, scenario)
+        },
         vitals,
     )
 
@@ -182,12 +194,16 @@ async def _until(due_s: float, now_s: NowS, speed: float) -> None:
 
 
 def _plan(settings: Settings) -> tuple[told.Scenario, int, float]:
-    if not settings.devices:
+    scenario = told.read_scenario(settings.scenario)
+    if not _worn(settings, scenario):
         known = ", ".join((*BOARDS, "clip", "strap"))
         raise ReadError(f"the simulation has no device; choose at least one of {known}")
-    scenario = told.read_scenario(settings.scenario)
     seed = scenario.seed if settings.seed is None else settings.seed
     return scenario, seed, settings.duration_s or scenario.duration_s
+
+
+def _worn(settings: Settings, scenario: told.Scenario) -> tuple[told.DeviceName, ...]:
+    return scenario.devices if settings.devices is None else settings.devices
 
 
 def _device(
