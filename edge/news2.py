@@ -198,6 +198,20 @@ def in_words(values: Mapping[str, float | None]) -> str:
     return f"{lower:g}{missing}" if lower == upper else f"{lower:g} to {upper:g}{missing}"
 
 
+def in_brief(values: Mapping[str, float | None]) -> str:
+    """Return the score as it fits beside other numbers.
+
+    >>> in_brief({"news2_lower": 4.0, "news2_upper": 4.0})
+    '4'
+    >>> in_brief({"news2_lower": 4.0, "news2_upper": 10.0}), in_brief({})
+    ('4-10', '--')
+    """
+    lower, upper = values.get("news2_lower"), values.get("news2_upper")
+    if lower is None or upper is None or math.isnan(lower) or math.isnan(upper):
+        return "--"
+    return f"{lower:g}" if lower == upper else f"{lower:g}-{upper:g}"
+
+
 def assess(
     values: Mapping[str, float], subject: Subject, ages_s: Mapping[str, float] | None = None
 ) -> News2:

@@ -120,6 +120,12 @@ class Rehearsal:
         self.passed_over: list[str] = []
         self.pipeline = begin(run_id, 0.0)
 
+    def clock(self, at_s: float) -> str:
+        """Return the time of day at a time of the scenario, which begins at midnight if unsaid."""
+        hours, minutes = map(int, (self.begins or "00:00").split(":"))
+        second = int(at_s) + 3600 * hours + 60 * minutes
+        return f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+
     def say(self, answer: Answer) -> None:
         """Let whoever watches answer, at the next tick."""
         self._said.append(Packet(PERSON, ANSWER, 0.0, msgspec.json.encode(answer)))

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.live import Live
+from edge.news2 import in_brief
 from edge.records import Alert, AlertState, FloatArray, Priority
 
 TRACE_S: Final = 6.0
@@ -21,8 +22,8 @@ _NUMBERS: Final = (
     ("HR", "hr_bpm", "bpm", "{:.0f}", "green"),
     ("SpO2", "spo2_pct", "%", "{:.0f}", "cyan"),
     ("pulse", "pulse_bpm", "bpm", "{:.0f}", "cyan"),
+    ("resp", "resp_brpm", "/min", "{:.0f}", "blue"),
     ("temp", "temp_degc", "°C", "{:.1f}", "yellow"),
-    ("ECG quality", "ecg_quality", "", "{:.2f}", "white"),
 )
 _COLOURS: Final = {
     Priority.HIGH: "bold white on red",
@@ -39,8 +40,13 @@ _MARKS: Final = {
 """The priority is told by marks as well as by colour."""
 
 
-def draw(
-    live: Live, trace: FloatArray | None, title: str, foot: Sequence[str], width: int
+def draw(  # what is on a screen
+    live: Live,
+    trace: FloatArray | None,
+    title: str,
+    foot: Sequence[str],
+    width: int,
+    told_of: Mapping[str, str],
 ) -> RenderableType:
     """Return the screen of one patient.
 
@@ -56,6 +62,8 @@ def draw(
         Last lines.
     width : int
         Columns of the terminal.
+    told_of : Mapping[str, str]
+        Alert -> who was told of it.
     """
     vitals: Mapping[str, float] = live.patients[0].vitals if live.patients else {}
     inner = max(20, width - 4)
@@ -63,8 +71,8 @@ def draw(
     return Group(
         Text(title, style="bold"),
         Panel(_numbers(vitals), title="now", title_align="left"),
-        Panel(Text("\n".join(lines), style="green"), title="ECG, mV", title_align="left"),
-        Panel(_alerts(live.alerts, live.now_s), title="alerts", title_align="left"),
+        Panel(Text("\n".join(lines), style="green"), title=_ecg(vitals), title_align="left"),
+        Panel(_alarms(live, told_of), title="alarms", title_align="left"),
         *[Text(line, style="dim") for line in foot],
     )
 
@@ -106,6 +114,30 @@ def say(alert: Alert) -> str:
     return f"{alert.state.value}{who} {mark} {alert.priority.value} {alert.rule}: {alert.reason}"
 
 
+def heard(live: Live) -> str:
+    """Return what is heard of the alarms, what is silenced and who has the watch, for people."""
+    signal = live.signal
+    said = []
+    if signal.audible and signal.priority is not None:
+        said.append(f"SOUNDS: {signal.priority.value} priority, {signal.category.value}")
+    for mute in live.mutes:
+        what = mute.act.value.replace("_", " ")
+        left = "" if mute.until_s is None else f", {max(0.0, mute.until_s - live.now_s):.0f} s left"
+        said.append(f"{what} up to {mute.upto.value} priority by {mute.by}{left}")
+    said += [f"{watch.holder} has the watch" for watch in live.watches]
+    return " · ".join(said)
+
+
+def _ecg(vitals: Mapping[str, float]) -> str:
+    quality = vitals.get("ecg_quality", math.nan)
+    return "ECG, mV" if math.isnan(quality) else f"ECG, mV · quality {quality:.2f}"
+
+
+def _alarms(live: Live, told_of: Mapping[str, str]) -> RenderableType:
+    alerts, said = _alerts(live.alerts, live.now_s, told_of), heard(live)
+    return Group(alerts, Text(said, style="bold")) if said else alerts
+
+
 def _numbers(vitals: Mapping[str, float]) -> Table:
     table = Table.grid(expand=True)
     cells = []
@@ -115,11 +147,13 @@ def _numbers(vitals: Mapping[str, float]) -> Table:
         # A number that is not known is never the last one that was.
         text = "--" if math.isnan(value) else shown.format(value)
         cells.append(Text.assemble((text, f"bold {colour}"), f" {unit}\n", (label, "dim")))
+    table.add_column(justify="center")
+    cells.append(Text.assemble((in_brief(vitals), "bold magenta"), "\n", ("NEWS2", "dim")))
     table.add_row(*cells)
     return table
 
 
-def _alerts(alerts: Sequence[Alert], now_s: float) -> RenderableType:
+def _alerts(alerts: Sequence[Alert], now_s: float, told_of: Mapping[str, str]) -> RenderableType:
     if not alerts:
         return Text("none", style="green")
     table = Table.grid(padding=(0, 1))
@@ -132,5 +166,13 @@ def _alerts(alerts: Sequence[Alert], now_s: float) -> RenderableType:
             Text(alert.state.value),
             Text(f"{max(0.0, now_s - alert.since_s):.0f} s", style="dim"),
             Text(alert.reason, overflow="ellipsis"),
+            Text(_answer_to(alert, told_of), style="bold"),
         )
     return table
+
+
+def _answer_to(alert: Alert, told_of: Mapping[str, str]) -> str:
+    """Return who has answered it, or else whom it was carried to."""
+    if alert.answered_by:
+        return f"{alert.meaning} by {alert.answered_by}".replace("_", " ")
+    return f"told: {told_of[alert.id]}" if alert.id in told_of else ""

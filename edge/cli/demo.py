@@ -7,54 +7,34 @@ import re
 import signal
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 import typer
 from rich.console import RenderableType
 
 from edge.assemble import assemble, facts_of, open_scorer, settings_of
-from edge.cli._screen import TRACE_S, draw, say
-from edge.cli._shared import (
-    AsJson,
-    ConfigFile,
-    DataDir,
-    homeward_version,
-    load_config,
-    parse_span,
-    print_json,
-)
+from edge.cli._keys import Keys
+from edge.cli._playing import Heard, Playing, Told, Unheard
+from edge.cli._screen import TRACE_S, draw, heard, say
+from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, parse_span, print_json
 from edge.config import Config
-from edge.events import FACTS, tell
-from edge.pipeline import TICK_S, Pipeline
+from edge.events import Facts
+from edge.news2 import in_brief
+from edge.pipeline import Pipeline
 from edge.readers import simulated
-from edge.records import Alert, AlertState, Outcome, Packet, Record, encode_record
-from edge.store import Run, Store
+from edge.records import AlarmEvent, Alert, encode_record
+from edge.rehearsal import Rehearsal
 
 RUN_ID = "demo"
 SECONDS_A_LINE = 10.0
 """Without a terminal the numbers are printed this often."""
+Speaker: TypeAlias = Heard | Unheard
 
 
-class Told(msgspec.Struct, tag="demo", tag_field="record"):
-    """What a demo was: the last line of ``--json``."""
-
-    scenario: str
-    duration_s: float
-    beats: int = 0
-    windows: int = 0
-    summaries: int = 0
-    alerts_raised: int = 0
-    alerts_ended: int = 0
-    outbox: int = 0
-
-
-def command(
+def command(  # noqa: PLR0913  # each is an option of the command
     config: ConfigFile = None,
     data_dir: DataDir = None,
     scenario: Annotated[
@@ -74,130 +54,108 @@ def command(
         Path | None, typer.Option(metavar="FILE", help="Write the last screen as an SVG picture.")
     ] = None,
     *,
+    sound: Annotated[
+        bool, typer.Option("--sound/--no-sound", help="Let the alarms be heard.")
+    ] = False,
     json: AsJson = False,
 ) -> int | None:
     """Watch a simulated patient: numbers, a trace, alarms that rise and end.
 
     The bytes are those of real devices and go through the very pipeline that watches a real
-    patient; records are kept in a store of their own, which is thrown away at the end unless
-    --data-dir names a folder. No hardware and no network. Not a medical device.
+    patient; what the people of a scenario do, and a box that loses its power, is played too.
+    Records are kept in a store of their own, which is thrown away at the end unless --data-dir
+    names a folder. No hardware and no network. Not a medical device.
+
+    In a terminal the key a acknowledges the alarm that speaks, and p pauses the sound or ends the
+    pause. It is silent unless --sound is given: nobody expects a siren of a demo.
     """
     chosen = load_config(config, data_dir)
     settings = simulated.Settings(scenario=scenario, duration_s=length_s)
-    duration_s = simulated.truth(settings).duration_s
-    scorer = open_scorer(chosen.model.bundle) if chosen.model.enabled else None
-    pipeline = assemble(settings_of(chosen), RUN_ID, scorer=scorer)
+    rehearsal = _rehearsal(chosen, settings)
+    speaker: Speaker = Heard(chosen) if sound else Unheard()
     with tempfile.TemporaryDirectory(prefix="homeward-demo-") as scratch:
         folder = data_dir or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        store = Store.begin(folder / "demo.db", _run(pipeline))
+        playing = Playing(rehearsal, scenario, folder / "demo.db", speed, speaker.show)
         try:
-            told = Told(scenario, duration_s)
             show = _show_json if json else _show_screen if sys.stdout.isatty() else _show_lines
-            packets = itertools.chain(_facts(chosen), simulated.packets(settings))
-            playing = _Playing(pipeline, store, told, packets, speed)
-            show(playing)
+            show(playing, speaker)
             if picture is not None:
                 _take_picture(playing, picture)
-            told.outbox = store.outbox_count()
         finally:
-            store.close()
+            unheard = speaker.reason
+            speaker.close()
+            playing.close()
+    if sound and unheard:
+        typer.echo(f"homeward: the alarms could not be heard: {unheard}", err=True)
     if json:
-        print_json(told)
+        print_json(playing.told)
     else:
-        typer.echo(_farewell(told))
+        typer.echo(_farewell(playing.told))
     return None
 
 
-def _facts(config: Config) -> Iterator[Packet]:
-    for facts in facts_of(config, datetime.now().astimezone().year):
-        yield tell(FACTS, facts, 0.0)
+def _rehearsal(config: Config, settings: simulated.Settings) -> Rehearsal:
+    scorer = open_scorer(config.model.bundle) if config.model.enabled else None
+
+    def begin(run_id: str, start_s: float) -> Pipeline:
+        return assemble(settings_of(config), run_id, scorer=scorer, start_s=start_s)
+
+    return Rehearsal(settings, begin, RUN_ID, _facts(config, settings))
 
 
-class _Playing:
-    """The simulation on its way through the pipeline into the store."""
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        store: Store,
-        told: Told,
-        packets: Iterator[Packet],
-        speed: float,
-    ) -> None:
-        self.pipeline, self.store, self.told = pipeline, store, told
-        self._packets, self._speed = packets, speed
-
-    def moments(self) -> Iterator[Outcome]:
-        """Yield what every tick made, paced to the speed."""
-        began_s = time.monotonic()
-        waiting: list[Packet] = []
-        n_ticks = int(self.told.duration_s / TICK_S)
-        ahead = next(self._packets, None)
-        for tick in range(1, n_ticks + 1):
-            now_s = tick * TICK_S
-            while ahead is not None and ahead.arrived_s <= now_s:
-                waiting.append(ahead)
-                ahead = next(self._packets, None)
-            time.sleep(max(0.0, began_s + now_s / self._speed - time.monotonic()))
-            outcome = self.pipeline.advance(waiting, now_s)
-            waiting.clear()
-            self._count(outcome.records)
-            self.store.add(outcome, now_s)
-            yield outcome
-        self.store.flush(self.told.duration_s)
-
-    def _count(self, records: tuple[Record, ...]) -> None:
-        told = self.told
-        kinds = Counter(type(record).__name__ for record in records)
-        told.beats += kinds["Beat"]
-        told.windows += kinds["Features"]
-        told.summaries += kinds["Summary"]
-        for record in records:
-            if isinstance(record, Alert):
-                told.alerts_raised += record.state is AlertState.RAISED
-                told.alerts_ended += record.state is AlertState.ENDED
+def _facts(config: Config, settings: simulated.Settings) -> Facts:
+    """Return what is known of the patient: the scenario's age, where no year of birth is set."""
+    facts = facts_of(config, datetime.now().astimezone().year)[0]
+    if facts.at_least_years is not None:
+        return facts
+    years = simulated.scenario_of(settings).patient.age
+    return msgspec.structs.replace(facts, at_least_years=years)
 
 
-def _show_json(playing: _Playing) -> None:
+def _show_json(playing: Playing, _speaker: Speaker) -> None:
     for outcome in playing.moments():
         for record in outcome.records:
             sys.stdout.buffer.write(encode_record(record) + b"\n")
         sys.stdout.flush()
 
 
-def _show_lines(playing: _Playing) -> None:
+def _show_lines(playing: Playing, _speaker: Speaker) -> None:
     for outcome in playing.moments():
-        now_s = playing.pipeline.now_s
+        now_s = playing.at_s
         for record in outcome.records:
             if isinstance(record, Alert):
                 typer.echo(f"{now_s:7.0f} s  {say(record)}")
+            elif isinstance(record, AlarmEvent):
+                by = f" ({record.by})" if record.by else ""
+                typer.echo(f"{now_s:7.0f} s  {record.act.value}: {record.reason}{by}")
         if now_s % SECONDS_A_LINE == 0.0:
             typer.echo(f"{now_s:7.0f} s  {_numbers_line(playing)}")
 
 
-def _show_screen(playing: _Playing) -> None:
+def _show_screen(playing: Playing, speaker: Speaker) -> None:
     from rich.console import Console
     from rich.live import Live as Screen
 
     console = Console()
     frames = itertools.count()
     # A terminal redraws four times a second, however fast the simulation runs.
-    every = max(1, round(playing._speed))  # noqa: SLF001
-    with Screen(console=console, auto_refresh=False, transient=True) as screen:
+    every = max(1, round(playing.speed))
+    with Keys() as keys, Screen(console=console, auto_refresh=False, transient=True) as screen:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         for _ in playing.moments():
             if next(frames) % every == 0:
-                screen.update(_screen(playing, console.width), refresh=True)
+                playing.press(keys.pressed())
+                screen.update(_screen(playing, console.width, speaker.reason), refresh=True)
 
 
-def _take_picture(playing: _Playing, picture: Path) -> None:
+def _take_picture(playing: Playing, picture: Path) -> None:
     from io import StringIO
 
     from rich.console import Console
 
     console = Console(record=True, width=100, file=StringIO(), force_terminal=True)
-    console.print(_screen(playing, console.width))
+    console.print(_screen(playing, console.width, ""))
     drawn = console.export_svg(title="homeward demo")
     # A picture that fetches fonts would tell somebody that it is being looked at.
     drawn = re.sub(r"@font-face\s*{.*?}", "", drawn, flags=re.DOTALL)
@@ -205,21 +163,23 @@ def _take_picture(playing: _Playing, picture: Path) -> None:
     typer.echo(f"homeward: the picture is in {picture}", err=True)
 
 
-def _screen(playing: _Playing, width: int) -> RenderableType:
+def _screen(playing: Playing, width: int, unheard: str) -> RenderableType:
     live = playing.pipeline.live()
     trace = None
     if live.patients:
         trace = playing.pipeline.trace(live.patients[0].patient, "ecg_mv", TRACE_S)
     values = None if trace is None else trace.values
-    return draw(live, values, _title(playing), _foot(playing), width)
+    foot = [unheard] * bool(unheard) + _foot(playing)
+    return draw(live, values, _title(playing), foot, width, playing.told_of)
 
 
-def _title(playing: _Playing) -> str:
-    now, end = (_minutes(s) for s in (playing.pipeline.now_s, playing.told.duration_s))
-    return f"Homeward demo · simulated patient · {playing.told.scenario} · {now} of {end}"
+def _title(playing: Playing) -> str:
+    now, end = (_minutes(s) for s in (playing.at_s, playing.told.duration_s))
+    clock = f"{playing.rehearsal.clock(playing.at_s)} · " if playing.rehearsal.begins else ""
+    return f"Homeward demo · simulated patient · {playing.told.scenario} · {clock}{now} of {end}"
 
 
-def _foot(playing: _Playing) -> list[str]:
+def _foot(playing: Playing) -> list[str]:
     told = playing.told
     return [
         (
@@ -227,19 +187,26 @@ def _foot(playing: _Playing) -> list[str]:
             f"{told.alerts_raised} alerts raised, {told.alerts_ended} ended"
         ),
         f"{playing.store.outbox_count()} records wait for a network; nothing has left this box",
-        "Not a medical device. Ctrl-C ends the demo.",
+        "Not a medical device. Keys: a acknowledges, p pauses the sound; Ctrl-C ends the demo.",
     ]
 
 
-def _numbers_line(playing: _Playing) -> str:
+def _numbers_line(playing: Playing) -> str:
     live = playing.pipeline.live()
     vitals = live.patients[0].vitals if live.patients else {}
     parts = []
-    for label, name, unit in (("HR", "hr_bpm", "bpm"), ("SpO2", "spo2_pct", "%")):
+    for label, name, unit in (
+        ("HR", "hr_bpm", " bpm"),
+        ("SpO2", "spo2_pct", " %"),
+        ("resp", "resp_brpm", " /min"),
+    ):
         value = vitals.get(name, float("nan"))
-        parts.append(f"{label} {'--' if value != value else round(value)} {unit}")  # noqa: PLR0124
+        parts.append(f"{label} {'--' if value != value else round(value)}{unit}")  # noqa: PLR0124
+    parts.append(f"NEWS2 {in_brief(vitals)}")
     told = playing.told
-    return f"{', '.join(parts)}, {told.beats} beats, {told.summaries} summaries"
+    line = f"{', '.join(parts)}, {told.beats} beats, {told.summaries} summaries"
+    said = heard(live)
+    return f"{line}; {said}" if said else line
 
 
 def _farewell(told: Told) -> str:
@@ -249,10 +216,6 @@ def _farewell(told: Told) -> str:
         f"{told.alerts_ended} ended, {told.summaries} summaries. "
         f"{told.outbox} records would leave the box when a network is there."
     )
-
-
-def _run(pipeline: Pipeline) -> Run:
-    return Run(RUN_ID, "simulated", pipeline.now_s, version=homeward_version(), config_digest="")
 
 
 def _minutes(seconds: float) -> str:

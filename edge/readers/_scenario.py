@@ -237,14 +237,14 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     begins : str
-        Time of day at its beginning, HH:MM, for people.
+        Time of day at its beginning, HH:MM, for people; empty: it does not matter.
     devices : tuple[str, ...]
         What the patient wears, where nobody says otherwise.
     """
 
     title: str
     duration_s: Positive
-    begins: Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
+    begins: Annotated[str, msgspec.Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")] = ""
     devices: tuple[DeviceName, ...] = ("board", "clip", "motion", "thermometer")
     seed: Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)] = 1
     patient: Patient = Patient()
