@@ -45,6 +45,8 @@ QUALITY: Final = "ecg_quality_au"
 WAVE: Final = "resp_au"
 BREATHS: Final = "breath_brpm"
 """Of every breath in a breathing wave, the rate since the one before."""
+MOVEMENT: Final = ("accel_g", "accel_g:y", "accel_g:z")
+"""Waves that are looked at every second: nobody who fell should wait for the next window."""
 LEAD_OFF: Final = "lead_off_flag"
 ON_AGAIN_S: Final = 2.0
 """An electrode that is on again has samples of the time before still on their way: at its rail a
@@ -271,8 +273,12 @@ class Bedside:
         return beats
 
     def second(self, now_s: float, length_s: float, context_s: float) -> Window:
-        """Return the window of the second that ends now: values and beats, no waveforms."""
-        signals = self._cut_values(now_s - length_s - context_s, now_s)
+        """Return the window of the second that ends now: values and beats; of waves, movement."""
+        start_s = now_s - length_s - context_s
+        signals = self._cut_values(start_s, now_s)
+        for signal in MOVEMENT:
+            if signal in self._shown:
+                self._cut_wave(signal, start_s, now_s, signals)
         return self._window(now_s, length_s, context_s, signals)
 
     def has_settled(self, end_s: float) -> bool:
@@ -296,12 +302,18 @@ class Bedside:
         """Return the window that ends at `end_s`, with waveforms."""
         start_s = end_s - length_s - context_s
         signals = self._cut_values(start_s, end_s)
-        for signal, track in self._shown.items():
-            cut = track.ring.cut(start_s, end_s)
-            if cut is not None:
-                bound_s = track.uncertainty_s
-                signals[signal] = Samples(signal, cut[0], track.fs_hz, cut[1], track.lead, bound_s)
+        for signal in self._shown:
+            self._cut_wave(signal, start_s, end_s, signals)
         return self._window(end_s, length_s, context_s, signals, now_s)
+
+    def _cut_wave(
+        self, signal: str, start_s: float, end_s: float, into: dict[str, Samples]
+    ) -> None:
+        track = self._shown[signal]
+        cut = track.ring.cut(start_s, end_s)
+        if cut is not None:
+            bound_s = track.uncertainty_s
+            into[signal] = Samples(signal, cut[0], track.fs_hz, cut[1], track.lead, bound_s)
 
     def close_period(self, length_s: float) -> dict[str, float]:
         """Return each signal's coverage since the last call, as a share of `length_s`."""

@@ -53,6 +53,8 @@ class Rule(msgspec.Struct, frozen=True):
         BOX: asked once a second with what is known of the box (`edge.events.BoxHealth`), as soon as
         something is, whoever lies beside it and also when nobody does; its findings are of no
         patient (``patient`` is empty). A rule that is the box's is `Kind.TECHNICAL`.
+    enabled : bool
+        Whether it watches where the configuration says nothing.
     """
 
     name: str
@@ -68,3 +70,4 @@ class Rule(msgspec.Struct, frozen=True):
     source: str
     category: Category = Category.GENERAL
     scope: Scope = Scope.PATIENT
+    enabled: bool = True

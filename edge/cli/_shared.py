@@ -105,6 +105,7 @@ def plugin_defaults() -> PluginDefaults:
             where=f"edge/alarms/{rule.name}.py",
             source=rule.source,
             of_box=rule.scope is edge.alarms.Scope.BOX,
+            enabled=rule.enabled,
         )
         for rule in discover(edge.alarms, "RULE", edge.alarms.Rule)
     }

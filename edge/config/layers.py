@@ -214,7 +214,11 @@ def _overlaid(plugins: PluginDefaults, layers: Iterable[Layer]) -> dict[str, Ala
     layers = tuple(layers)
     alarms = {}
     for name, rule in plugins.rules.items():
-        set_so: dict[str, Any] = {"enabled": True, "priority": rule.priority, **rule.settings}
+        set_so: dict[str, Any] = {
+            "enabled": rule.enabled,
+            "priority": rule.priority,
+            **rule.settings,
+        }
         for layer in layers:
             set_so |= layer.get(name, {})
         enabled, priority = set_so.pop("enabled"), set_so.pop("priority")

@@ -86,6 +86,8 @@ class RuleDefaults(msgspec.Struct, frozen=True):
         What the defaults rest on.
     of_box : bool
         It watches over the box: no patient has it otherwise than the rest.
+    enabled : bool
+        Whether it watches where nobody says otherwise.
     """
 
     priority: Priority
@@ -94,6 +96,7 @@ class RuleDefaults(msgspec.Struct, frozen=True):
     where: str
     source: str = ""
     of_box: bool = False
+    enabled: bool = True
 
 
 class ReaderDefaults(msgspec.Struct, frozen=True):

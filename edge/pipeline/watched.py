@@ -197,7 +197,8 @@ class Watched:
 
 def _set(rules: Iterable[Rule], told: Mapping[str, RuleSettings]) -> Watch:
     return [
-        (rule, told.get(rule.name) or RuleSettings(rule.settings, rule.priority)) for rule in rules
+        (rule, told.get(rule.name) or RuleSettings(rule.settings, rule.priority, rule.enabled))
+        for rule in rules
     ]
 
 

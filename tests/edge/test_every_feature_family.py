@@ -49,6 +49,12 @@ def beat_shape(at_s: np.ndarray) -> np.ndarray:
     return sum(a * np.exp(-0.5 * ((at_s - m) / s) ** 2) for m, a, s in bumps)
 
 
+def lying(n_s, rng):
+    """Return acceleration of somebody who lies on the back, (3, n)."""
+    still = np.array([[0.06], [0.10], [0.99]])
+    return (still + rng.normal(0.0, 0.006, (3, n_s * 50))).astype(np.float32)
+
+
 def full_window(length_s: float, start_s: float = START_S, seed: int = 1) -> Window:
     """A patient with every signal the monitor knows of."""
     rng = np.random.default_rng(seed)
@@ -74,6 +80,10 @@ def full_window(length_s: float, start_s: float = START_S, seed: int = 1) -> Win
         "contact_flag": one_by_one("contact_flag", each_s, np.ones(n)),
         "resp_brpm": one_by_one("resp_brpm", each_s, np.full(n, 16.0)),
         "breath_brpm": one_by_one("breath_brpm", each_s[::4], np.full(each_s[::4].size, 15.0)),
+        **{
+            name: Samples(name, begin_s, 50.0, fixed(axis))
+            for name, axis in zip(("accel_g", "accel_g:y", "accel_g:z"), lying(n, rng), strict=True)
+        },
         # What was entered an hour ago and still stands.
         **{
             f"held_{name}": one_by_one(f"held_{name}", np.array([end_s - 3600.0]), [value])
