@@ -104,13 +104,20 @@ def _found(named: str, data_dir: Path) -> tuple[Path, bool]:
     return data_dir / Path(named).expanduser(), False
 
 
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # no address: all of it is hidden
+        return ""
+
+
 def _parts(lines: tuple[str, ...]) -> set[str]:
     """Return everything of an address that must not be seen: all but the host of a web address."""
     parts: set[str] = set()
     for line in lines:
         host = ""
         if line.startswith(("http://", "https://", "ntfy://", "ntfys://")):
-            host = urlsplit(line).hostname or ""
+            host = _host(line)
         pieces = [piece for piece in re.split(r"[/:@?&=#\s]+", line) if piece]
         secret = [line, *(piece for piece in pieces if piece.lower() != host)]
         for piece in secret:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, Literal, TypeAlias
 
 import structlog
@@ -21,8 +22,9 @@ Stage: TypeAlias = Literal["queued", "sent", "received", "failed"]
 
 PROBE_S: Final = 300.0
 """A way that can be asked is asked this often, so that it is known to work before it must."""
-REPLY_S: Final = 5.0
-REPLY_SLOW_S: Final = 60.0
+REPLY_S: Final = 20.0
+"""ntfy.sh bears a question every 5 s from one house, over all its topics."""
+REPLY_SLOW_S: Final = 120.0
 REPLY_SOON_S: Final = 600.0
 """For so long after a notice an answer is looked for every `REPLY_S`; later less often."""
 PROBE_SOONEST_S: Final = 10.0
@@ -102,41 +104,47 @@ class Sender:
 
     async def run(self) -> None:
         """Serve it until cancelled."""
+        if self._opened is None:
+            await asyncio.Event().wait()
+            return
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._send_what_waits(self._opened))
+            both.create_task(self._listen_for_ever(self._opened))
+
+    async def _send_what_waits(self, opened: Opened) -> None:
         while True:
             now_s = self._now_s()
-            items = self._waiting.take(now_s) if self._opened is not None else ()
+            self._wake.clear()
+            items = self._waiting.take(now_s)
             if items:
-                await self._send_all(items)
-            elif self._opened is not None and now_s >= self._ask_s:
-                await self._listen(self._opened)
-            else:
-                await self._wait(min(self._waiting.due_s(now_s), self._ask_s) - now_s)
+                await self._send_all(items, opened)
+                continue
+            wait_s = min(max(self._waiting.due_s(now_s) - now_s, 0.05), PROBE_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), wait_s)
 
-    async def _wait(self, wait_s: float) -> None:
-        if self._opened is None:
-            wait_s = PROBE_S
-        self._wake.clear()
-        try:
-            await asyncio.wait_for(self._wake.wait(), min(max(wait_s, 0.05), PROBE_S))
-        except TimeoutError:
-            return
+    async def _listen_for_ever(self, opened: Opened) -> None:
+        """Ask beside the sending: an alarm does not wait for a question."""
+        while self._ask_s < float("inf"):
+            if self._now_s() >= self._ask_s:
+                await self._listen(opened)
+            await asyncio.sleep(min(max(self._ask_s - self._now_s(), 0.05), 1.0))
 
-    async def _send_all(self, items: Sequence[Item]) -> None:
+    async def _send_all(self, items: Sequence[Item], opened: Opened) -> None:
         item = items[0]
         if len(items) > 1:
             item = content.summary(self._way.name, items)
             self._waiting.combine(items, item)
-        opened = self._opened
-        if opened is None:  # take() gave nothing then
-            return
+        before = item.begun
         try:
             async with asyncio.timeout(SEND_S):
                 held = await self._send(item, opened)
         except SendError as error:
-            self._failed(item, error)
+            self._failed(item, error, before=before)
         except Exception as error:  # noqa: BLE001  # one way's fault is not the others'
             _log.warning("a channel failed", way=self._way.name, error=self._scrub(repr(error)))
-            self._failed(item, SendError(f"{type(error).__name__} in its channel", arrived=True))
+            unclear = SendError(f"{type(error).__name__} in its channel", arrived=True)
+            self._failed(item, unclear, before=before)
         else:
             self._sent(item, held=held)
 
@@ -166,8 +174,9 @@ class Sender:
         self._note_waiting()
         _log.info("told", way=self._way.name, about=item.about, received=held)
 
-    def _failed(self, item: Item, error: SendError) -> None:
-        item.begun = error.arrived
+    def _failed(self, item: Item, error: SendError, *, before: bool) -> None:
+        """Try again later; what may have arrived, now or `before`, is looked for first."""
+        item.begun = before or error.arrived
         reason = self._scrub(str(error))[:200]
         wait_s = self._waiting.failed(self._now_s(), self._chance, error.retry_after_s)
         if self._works or self._reason != reason:

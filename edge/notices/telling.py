@@ -124,7 +124,9 @@ class Teller:
 
     def _answered(self, name: str, notice: AlertNotice, known: Told, place: Place) -> Iterator[Due]:
         answer = content.answer_of(notice)
-        if answer and known.answers.get(name) != answer:
+        if not answer:  # it got worse, and the answer counts no more
+            known.answers.pop(name, None)
+        elif known.answers.get(name) != answer:
             known.answers[name] = answer
             yield name, content.answered(name, notice, place)
 

@@ -69,7 +69,7 @@ class Waiting:
         """
         if not self.items or now_s < self._not_before_s:
             return ()
-        first = min(self.items, key=lambda one: -one.priority.rank)
+        first = min(self.items, key=_urgency)
         if first.priority is Priority.HIGH or first.begun:
             return (first,)
         level = self._filled(now_s)
@@ -137,3 +137,8 @@ class Waiting:
     def _filled(self, now_s: float) -> float:
         passed_s = max(0.0, now_s - self._level_s)
         return min(float(self._n_burst), self._level + passed_s / self._refill_s)
+
+
+def _urgency(item: Item) -> tuple[bool, bool, int]:
+    """Order: high priority, then what may have arrived and must be cleared up, then the rest."""
+    return (item.priority is not Priority.HIGH, not item.begun, -item.priority.rank)

@@ -89,7 +89,10 @@ class Ntfy:
 
     def __init__(self, settings: Settings, secret: Secret) -> None:
         self._settings, self._secret = settings, secret
-        parts = urlsplit(secret.url)
+        try:
+            parts = urlsplit(secret.url)
+        except ValueError:
+            parts = urlsplit("")
         topic = parts.path.strip("/").rpartition("/")[2]
         if parts.scheme not in {"http", "https"} or not parts.hostname or not topic:
             raise NoticesError("the address is no topic of ntfy: write https://ntfy.sh/TOPIC")
@@ -112,11 +115,13 @@ class Ntfy:
             headers["X-Actions"] = _header(self._actions(item))
         reply = await self._ask(Ask(self._topic, "POST", headers, _text(item), self._ca))
         message = next(_messages(reply.body), _Message())
+        if not message.id:
+            raise SendError("what answered is no ntfy, or not all of it came", arrived=True)
         try:
-            held = bool(message.id) and await self._held(item, JUST_NOW)
+            held = await self._held(item, JUST_NOW)
         except SendError:  # it is out; that nobody could ask again takes nothing from that
             held = False
-        return Sent(message.id, held=bool(held))
+        return Sent(message.id, held=held)
 
     async def holds(self, item: Item) -> bool | None:
         """Look for it among what the server holds."""

@@ -1,15 +1,14 @@
-"""What stands far away: a small ntfy, a watcher, and servers that do all that servers should not."""
+"""What stands far away: a small ntfy, a watcher, and servers that do what none should."""
 
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 TOPIC = "q7tTopicNobodyGuesses"
-TOKEN = "tk_AgentOfNobody0123456789"
+TOKEN = "tk_AgentOfNobody0123456789"  # noqa: S105  # of nobody
 
 
 class Far(ThreadingHTTPServer):
@@ -60,7 +59,6 @@ class Far(ThreadingHTTPServer):
     def publish(self, topic: str, text: str, headers: dict[str, str]) -> dict[str, Any]:
         message = {
             "id": f"m{len(self.messages):011d}",
-            "time": int(time.time()),
             "event": "message",
             "topic": topic,
             "title": headers.get("X-Title", ""),
@@ -193,10 +191,10 @@ def authority(folder: Path, name: str, *, host: str = "localhost", days: int = 1
 
     The server's key and chain lie beside it, ``NAME.server.pem``. `days` below 0: it has expired.
     """
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name} test CA")])
-    begin = now - datetime.timedelta(days=3)
+    begin = now - dt.timedelta(days=3)
 
     def built(subject: x509.Name, public: Any, extensions: list[Any], end: Any) -> x509.Certificate:
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(ca_name)
@@ -215,7 +213,7 @@ def authority(folder: Path, name: str, *, host: str = "localhost", days: int = 1
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     basic = [(x509.BasicConstraints(ca=True, path_length=None), True), (usage, True)]
     ca = built(
-        ca_name, ca_key.public_key(), [*basic, (identity, False)], now + datetime.timedelta(days=9)
+        ca_name, ca_key.public_key(), [*basic, (identity, False)], now + dt.timedelta(days=9)
     )
     names = x509.SubjectAlternativeName(
         [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.2"))]
@@ -225,7 +223,7 @@ def authority(folder: Path, name: str, *, host: str = "localhost", days: int = 1
         subject,
         key.public_key(),
         [(names, False), (issuer, False)],
-        now + datetime.timedelta(days=days),
+        now + dt.timedelta(days=days),
     )
     pem = serialization.Encoding.PEM
     (folder / f"{name}.pem").write_bytes(ca.public_bytes(pem))

@@ -1,0 +1,247 @@
+"""A real monitor, a real notifier beside it, and a small ntfy: the whole way to a carer."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.control import ControlError, Delivered, Status
+from tests.edge.cli.box import Box, status_of, wait_for
+from tests.edge.notices.far_away import TOPIC, Far, serving
+
+START_S = 40.0
+ALARM_S = 40.0
+STOP_S = 15.0
+MAX_RSS_KIB = 64 * 1024
+
+LOW_SPO2 = """\
+title = "A patient whose oxygen is too low from the start"
+duration_s = 600
+[patient]
+spo2_pct = 80
+"""
+
+NOTICES = """
+[box]
+name = "bedroom"
+
+[escalation]
+high_first_carer_s = 2
+high_second_carer_s = 4
+
+[[notices]]
+channel = "ntfy"
+name = "anna"
+url_file = "anna.ntfy"
+
+[[notices]]
+channel = "ntfy"
+name = "second"
+who = ["second_carer"]
+url_file = "second.ntfy"
+details = true
+
+[deadman]
+url_file = "deadman"
+every_s = 10
+"""
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A monitor whose alarm was told, the notifier, and who was told."""
+
+    box: Box
+    far: Far
+    notifier: subprocess.Popen[str]
+    alert: dict[str, Any]
+
+
+def notified_box(folder: Path, far: Far) -> Box:
+    box = Box(folder)
+    box.data_dir.mkdir(mode=0o700)
+    (folder / "low.toml").write_text(LOW_SPO2)
+    box.config.write_text(box.config.read_text() + NOTICES)
+    write_secret(box, "anna.ntfy", f"{far.url}/{TOPIC}")
+    write_secret(box, "second.ntfy", f"{far.url}/{TOPIC}-second")
+    write_secret(box, "deadman", f"{far.url}/ping/0123456789abcdef")
+    return box
+
+
+def write_secret(box: Box, name: str, text: str) -> None:
+    path = box.data_dir / name
+    path.touch(mode=0o600)
+    path.write_text(text + "\n")
+
+
+def notify(box: Box) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        box.arguments("notify"),
+        cwd=Path(__file__).parents[3],
+        env=box.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=STOP_S)
+    assert process.returncode == 0, errors
+    return errors
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    with serving(Far()) as far:
+        box = notified_box(tmp_path_factory.mktemp("notified"), far)
+        monitor = box.start("--simulate", str(box.folder / "low.toml"))
+        notifier = notify(box)
+        try:
+            alerts = wait_for(
+                lambda: (status_of(box) or {}).get("live", {}).get("alerts"),
+                START_S + ALARM_S,
+                "the alarm",
+            )
+            alert = next(one for one in alerts if one["rule"] == "very_low_spo2")
+            yield Told(box, far, notifier, alert)
+        finally:
+            errors = end(monitor), end(notifier)
+        for words in errors:
+            assert "Traceback" not in words
+            assert TOPIC not in words
+            assert "0123456789abcdef" not in words
+
+
+def test_carers_are_told_in_their_turn_and_nothing_was_measured_in_it(told: Told) -> None:
+    first = wait_for(lambda: told.far.topic(TOPIC), ALARM_S, "the first carer")[0]
+    assert first["title"] == "HIGH alarm: very low SpO2"
+    assert first["message"].startswith("patient-1 at bedroom, since ")
+    assert "Nobody has answered yet." in first["message"]
+    assert "%" not in first["message"]
+    assert first["priority"] == 5
+    second = wait_for(lambda: told.far.topic(f"{TOPIC}-second"), ALARM_S, "the second")[0]
+    assert "(nobody came so far)" in second["message"]
+    assert "80 %" in second["message"]  # details = true
+
+
+def test_the_monitor_is_told_how_far_it_came(told: Told) -> None:
+    wait_for(lambda: told.far.topic(TOPIC), ALARM_S, "the notice")
+
+    def ways() -> Any:
+        notices = status_of(told.box)["notices"]
+        known = [way for way in notices["ways"] if way["sent_s"] is not None]
+        return known if len(known) == 2 and notices["deadman"]["sent_s"] is not None else None
+
+    (anna, second) = wait_for(ways, 40.0, "the notifier's state")
+    assert (anna["name"], anna["works"], second["works"]) == ("anna", True, True)
+    notices = status_of(told.box)["notices"]
+    assert (notices["trouble"], notices["wanted"]) == ("", True)
+    shown = told.box.call("status").stdout
+    assert "notices through anna: works, last" in shown
+    assert "notices through deadman: works, last" in shown
+    pings = told.far.posts("/ping/0123456789abcdef")
+    assert pings
+    assert all(body == "" for *_, body in pings)
+
+
+def test_a_press_on_the_phone_is_a_receipt_and_no_answer(told: Told) -> None:
+    message = wait_for(lambda: told.far.topic(TOPIC), ALARM_S, "the notice")[0]
+    (button,) = message["actions"]
+    assert (button["label"], button["action"]) == ("Seen", "http")
+    reply_topic = button["url"].rpartition("/")[2]
+    told.far.publish(reply_topic, "a word nobody was given", {})
+    told.far.publish(reply_topic, button["body"], {})
+
+    def forgotten() -> bool:
+        kept = json.loads((told.box.data_dir / "notices.json").read_text())
+        return button["body"] not in kept["tokens"]
+
+    wait_for(forgotten, 50.0, "the receipt")
+    alert = next(a for a in status_of(told.box)["live"]["alerts"] if a["id"] == told.alert["id"])
+    assert alert["answered_by"] == ""
+
+
+def test_the_notifier_is_small_and_keeps_what_it_knows_to_its_user(told: Told) -> None:
+    wait_for(lambda: told.far.topic(TOPIC), ALARM_S, "the notice")
+    status = Path(f"/proc/{told.notifier.pid}/status").read_text()
+    (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    assert int(peak) <= MAX_RSS_KIB
+    kept = told.box.data_dir / "notices.json"
+    assert kept.stat().st_mode & 0o077 == 0
+    content = kept.read_text()
+    assert TOPIC not in content.replace(f"{TOPIC}-second", "")
+
+
+def test_a_second_notifier_is_refused(told: Told) -> None:
+    twice = told.box.call("notify")
+    assert twice.returncode == 1
+    assert "a notifier is running here already" in twice.stderr
+
+
+def test_an_unknown_alert_and_a_stage_that_is_none_are_refused(told: Told) -> None:
+    with pytest.raises(ControlError, match="no alert 'made-up'"):
+        told.box.ask(Delivered("made-up", "sent", "x", 1.0))
+    assert told.box.ask(Delivered(told.alert["id"], "sent", "x", 1.0)) == {}
+
+
+def test_who_answers_and_that_it_is_over_is_told_to_those_who_were_told(told: Told) -> None:
+    wait_for(lambda: told.far.topic(f"{TOPIC}-second"), ALARM_S, "the second carer")
+    assert told.box.call("ack", told.alert["id"], "--by", "Bob", "--handled").returncode == 0
+    for topic in (TOPIC, f"{TOPIC}-second"):
+
+        def follow_up(topic: str = topic) -> Any:
+            return [m for m in told.far.topic(topic) if m["title"] == "Handled: very low SpO2"]
+
+        (message,) = wait_for(follow_up, 20.0, "the follow-up")
+        assert "handled by Bob " in message["message"]
+        assert message["priority"] == 2
+
+
+def test_check_says_who_is_told_when_and_what_is_missing(told: Told) -> None:
+    said = told.box.call("notify", "--check")
+    assert said.returncode == 0
+    assert "after 2 s without an answer" in said.stdout
+    assert "after 4 s without an answer" in said.stdout
+    *plan, last = map(json.loads, told.box.call("notify", "--check", "--json").stdout.splitlines())
+    assert len(plan) == 6
+    assert last == {"record": "notify_check", "n_ways": 2, "troubles": []}
+
+
+def test_test_sends_to_everybody_and_says_what_is_proven(told: Told) -> None:
+    said = told.box.call("notify", "--test", "--json")
+    assert said.returncode == 0, said.stderr
+    *proofs, last = map(json.loads, said.stdout.splitlines())
+    assert [proof["name"] for proof in proofs] == ["anna", "second", "deadman"]
+    assert all(proof["sent"] and proof["received"] for proof in proofs)
+    assert "the server holds it (message m" in proofs[0]["proven"]
+    assert (last["n_sent"], last["n_failed"]) == (3, 0)
+    assert any(m["title"] == "Test from bedroom" for m in told.far.topic(TOPIC))
+    assert TOPIC not in said.stdout + said.stderr
+
+
+def test_without_anybody_to_tell_it_says_so(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    said = box.call("notify")
+    assert said.returncode == 1
+    assert "there is nobody to tell" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_the_status_says_when_nobody_tells(tmp_path: Path) -> None:
+    with serving(Far()) as far:
+        box = notified_box(tmp_path, far)
+        monitor = box.start("--simulate", "quiet")
+        try:
+            wait_for(lambda: status_of(box), START_S, "the monitor")
+            trouble = wait_for(lambda: box.ask(Status())["notices"]["trouble"], 50.0, "the trouble")
+            assert "the notifier does not run" in trouble
+            assert "! notices do not go out: the notifier does not run" in box.call("status").stdout
+        finally:
+            end(monitor)
