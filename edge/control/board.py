@@ -27,7 +27,7 @@ HEARD_S: Final = 30.0
 _WORDS: Final = {
     "spo2": "SpO2",
     "hr": "heart rate",
-    "resp": "breathing",
+    "resp": "breathing rate",
     "news2": "NEWS2",
     "temp": "temperature",
     "ecg": "ECG",

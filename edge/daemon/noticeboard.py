@@ -96,8 +96,9 @@ class Noticeboard:
         self._links, self._acknowledge = links, acknowledge
         self.noticed = Noticed()
         self.delivered: deque[Delivered] = deque(maxlen=N_DELIVERED)
-        """What the notifier reported, the latest last; whoever keeps a ledger takes it."""
-        self.took: Callable[[Delivered], None] | None = None
+        """What the notifier reported, the latest last."""
+        self.ledger: Callable[[Delivered], Awaitable[Any]] | None = None
+        """Keeps each report instead, and refuses what it does not believe, where there is one."""
         self._change = 0
         self._changed = asyncio.Event()
         self._ended: deque[tuple[Alert, Step]] = deque(maxlen=N_ENDED)
@@ -119,7 +120,7 @@ class Noticeboard:
             case Notices():
                 return await self._board_after(request)
             case Delivered():
-                return self._take(request)
+                return await self._take(request)
             case NoticesState():
                 self._heard, self._heard_s = request, self._now_s()
                 return {}
@@ -195,15 +196,15 @@ class Noticeboard:
                 await asyncio.wait_for(self._changed.wait(), request.wait_s)
         return self.board(details=request.details)
 
-    def _take(self, told: Delivered) -> dict[str, Any]:
+    async def _take(self, told: Delivered) -> Any:  # noqa: ANN401  # whatever JSON can say
+        if self.ledger is not None:
+            return await self.ledger(told)
         known = {alert.id for alert in self._pipeline.live().alerts}
         known |= {alert.id for alert, _ in self._ended}
         if told.alert_id not in known:
             raise ControlError(f"there is no alert {told.alert_id!r} to report on")
         _log.info("notice", alert=told.alert_id, stage=told.stage, by=told.by)
         self.delivered.append(told)
-        if self.took is not None:
-            self.took(told)
         return {}
 
     def _not_watching(self, live: Live, now_s: float) -> Iterable[str]:

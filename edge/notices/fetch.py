@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import http.client
 import io
 import math
@@ -127,7 +128,7 @@ async def _connect(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host = where.hostname or ""
     secure = where.scheme == "https"
-    context = tls(ca_file) if secure else None
+    context = tls(ca_file, _written_s(ca_file)) if secure else None
     last: Exception = OSError("it has no address")
     for address in await _addresses(host, where.port or (443 if secure else 80)):
         try:
@@ -146,13 +147,23 @@ async def _connect(
     raise last
 
 
-def tls(ca_file: Path | None) -> ssl.SSLContext:
-    """Return what checks a server's certificate and name; TLS 1.2 or later."""
+@functools.lru_cache(maxsize=8)
+def tls(ca_file: Path | None, written_s: float = 0.0) -> ssl.SSLContext:
+    """Return what checks a server's certificate and name; TLS 1.2 or later.
+
+    Kept, because each holds all authorities there are, some megabytes; `written_s` makes a new
+    one where the file has changed.
+    """
+    del written_s
     context = ssl.create_default_context()
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _written_s(ca_file: Path | None) -> float:
+    return 0.0 if ca_file is None else ca_file.stat().st_mtime
 
 
 _asked: dict[tuple[str, int], asyncio.Future[list[tuple[str, int]]]] = {}

@@ -35,6 +35,8 @@ GRACE_S: Final = 60.0
 REPORT_S: Final = 10.0
 """How often the monitor is told how the notices are."""
 AWAY_S: Final = 1.0
+FRESH_S: Final = 1.0
+"""A tick that is older than that may be one that has stood still since long ago."""
 SLEPT_S: Final = 10.0
 """A second that took longer than that: this machine slept or stood still, not the monitor alone."""
 
@@ -64,6 +66,13 @@ def _opened(way: Notice, channel: Channel, config: Config) -> Open:
     except NoticesError as error:
         return Open(way, None, {}, trouble=str(error))
     return Open(way, opened, channel.buttons(way.settings), secret)
+
+
+def _moved(last: Board | None, board: Board) -> bool:
+    """Return whether the monitor has come on since its last board."""
+    if last is None or last.run_id != board.run_id:
+        return board.ready and board.now_s - board.tick_s < FRESH_S
+    return board.tick_s > last.tick_s
 
 
 class Notifier:
@@ -145,7 +154,7 @@ class Notifier:
 
     def _take(self, board: Board) -> None:
         now_s, last = self._clock.now_s(), self._board
-        if last is None or last.run_id != board.run_id or board.tick_s > last.tick_s:
+        if _moved(last, board):
             self._moved_s = now_s
             self._tell_back(board)
         self._board, self._seen_s = board, now_s

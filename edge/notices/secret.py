@@ -19,7 +19,7 @@ MAX_BYTES: Final = 16 * 1024
 HIDDEN: Final = "[hidden]"
 _LEAST: Final = 4
 """Shorter parts of an address are words, not secrets."""
-_HARMLESS: Final = frozenset({"http", "https", "ntfy", "json", "fail", "localhost"})
+_HARMLESS: Final = frozenset({"http", "https", "ntfy", "json", "fail", "localhost", "verify"})
 
 
 class Secret:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 from edge.control import ControlError, Delivered, Status
 from tests.edge.cli.box import Box, status_of, wait_for
-from tests.edge.notices.far_away import TOPIC, Far, serving
+from tests.edge.notices.far_away import TOPIC, Far, serving, wretched
 
 START_S = 40.0
 ALARM_S = 40.0
@@ -172,6 +174,7 @@ def test_the_notifier_is_small_and_keeps_what_it_knows_to_its_user(told: Told) -
     wait_for(lambda: told.far.topic(TOPIC), ALARM_S, "the notice")
     status = Path(f"/proc/{told.notifier.pid}/status").read_text()
     (peak,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    print(f"the notifier took {int(peak) // 1024} MiB at most")
     assert int(peak) <= MAX_RSS_KIB
     kept = told.box.data_dir / "notices.json"
     assert kept.stat().st_mode & 0o077 == 0
@@ -245,3 +248,60 @@ def test_the_status_says_when_nobody_tells(tmp_path: Path) -> None:
             assert "! notices do not go out: the notifier does not run" in box.call("status").stdout
         finally:
             end(monitor)
+
+
+def test_a_network_at_its_worst_changes_nothing_at_the_box(tmp_path: Path) -> None:
+    kinds = {"silent": "silent", "drip": "drip", "junk": "junk"}
+    with contextlib.ExitStack() as stack:
+        far = stack.enter_context(serving(Far()))
+        box = notified_box(tmp_path, far)
+        destinations = {
+            f"{scheme}-{name}": f"{scheme}://localhost:{stack.enter_context(wretched(kind))}/t0pic"
+            for scheme in ("http", "https")
+            for name, kind in kinds.items()
+        }
+        destinations["no-name"] = "https://no-such-host.invalid/t0pic"
+        text = [box.config.read_text()]
+        for name, url in destinations.items():
+            write_secret(box, name, url)
+            text.append(
+                f'[[notices]]\nchannel = "ntfy"\nname = "{name}"\nurl_file = "{name}"\n'
+                'on = "raise"\n'
+            )
+        box.config.write_text("\n".join(text))
+        far.fault = {"status": 429, "retry_after": 1}
+        monitor = box.start("--simulate", str(box.folder / "low.toml"))
+        notifier = notify(box)
+        try:
+            wait_for(
+                lambda: (status_of(box) or {}).get("live", {}).get("alerts"),
+                START_S + ALARM_S,
+                "the alarm",
+            )
+            wait_for(lambda: len(far.posts(f"/{TOPIC}")) >= 2, 30.0, "a second try after 429")
+            lags = []
+            for _ in range(40):
+                began_s = time.monotonic()
+                status = box.ask(Status())
+                lags.append(time.monotonic() - began_s)
+                assert status["monitor"]["now_s"] - status["live"]["now_s"] < 2.0
+                assert status["live"]["signal"]["priority"] == "high"
+                time.sleep(0.25)
+            assert sorted(lags)[20] < 0.25
+            far.fault = {}
+            wait_for(lambda: far.topic(TOPIC), 30.0, "the one that can be told")
+            trouble = wait_for(
+                lambda: box.ask(Status())["notices"]["trouble"], 30.0, "the broken ways"
+            )
+            assert "https-silent: " in trouble
+            peak = (
+                Path(f"/proc/{notifier.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
+            )
+            print(f"the notifier took {int(peak) // 1024} MiB at most")
+            print(f"the monitor answers in {1e3 * sorted(lags)[20]:.0f} ms (median)")
+            assert int(peak) <= MAX_RSS_KIB
+        finally:
+            errors = end(notifier), end(monitor)
+        for words in errors:
+            assert "Traceback" not in words
+            assert "t0pic" not in words
