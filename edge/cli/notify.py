@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import fcntl
 import os
 import sys
@@ -30,8 +29,6 @@ from edge.notices.secret import Secret, read_secret
 from edge.records import Priority
 
 LOCK = "notices.lock"
-_M_ARENA_MAX = -8
-"""malloc.h of glibc."""
 
 
 def command(
@@ -55,7 +52,6 @@ def command(
     With --test it ends with exit code 1 where a notice could not be sent.
     """
     os.umask(0o077)
-    _stay_small()
     settings = load_config(config, data_dir)
     channels = discover(edge.notices.channels, "CHANNEL", Channel)
     ways = open_ways(settings, channels)
@@ -162,13 +158,6 @@ def _gaps(config: Config) -> Iterable[str]:
         yield "nobody is told of faults of the equipment: set technical = true somewhere"
     if config.deadman.url_file is None:
         yield "nobody far away notices when this box loses power: set up [deadman]"
-
-
-def _stay_small() -> None:
-    """Let all threads share one heap: glibc else gives each its own, of some megabytes."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, 1)
 
 
 def _take_place(folder: Path) -> int:
