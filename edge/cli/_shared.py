@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge.config import Config, PluginDefaults
+    from edge.config.kept import Kept
 
 ConfigFile: TypeAlias = Annotated[
     Path | None,
@@ -133,7 +136,10 @@ def plugin_defaults() -> PluginDefaults:
 
 
 def load_config(
-    config: Path | None, data_dir: Path | None, plugins: PluginDefaults | None = None
+    config: Path | None,
+    data_dir: Path | None,
+    plugins: PluginDefaults | None = None,
+    kept: Callable[[Path], Kept] | None = None,
 ) -> Config:
     """Return the configuration a command works with.
 
@@ -143,6 +149,8 @@ def load_config(
         What ``--config`` and ``--data-dir`` gave.
     plugins : PluginDefaults | None
         Where the command has them already.
+    kept : Callable | None
+        What gives what people changed (`homeward limits`); None: the data directory does.
 
     Raises
     ------
@@ -150,9 +158,11 @@ def load_config(
         Told by `edge.cli`; a command lets it pass.
     """
     from edge.config import load
+    from edge.config.kept import read_kept
 
     overrides = {"box.data_dir": str(data_dir)} if data_dir is not None else {}
-    return load(find_config(config), plugins or plugin_defaults(), overrides=overrides)
+    known = plugins or plugin_defaults()
+    return load(find_config(config), known, overrides=overrides, kept=kept or read_kept)
 
 
 def homeward_version() -> str:

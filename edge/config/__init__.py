@@ -12,7 +12,9 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     selftest    when the box tests its alarm path
     annunciators  the ways to be heard and seen at the box
     notices     who is told beyond the box
-    layers      the alarm rules: defaults, preset, file, patient, command line
+    layers      the alarm rules: defaults, preset, file, patient, kept, command line
+    kept        what people changed with `homeward limits`
+    changes     limits as people type them
     loading     TOML -> Config
     listing     Config -> every setting and its origin; plain values for a checkpoint
     schema      JSON schema of the TOML

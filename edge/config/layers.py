@@ -1,7 +1,8 @@
 """How the alarm rules are set, layer over layer.
 
 A rule's own defaults, then the patient's preset, ``[alarms]`` in the file, ``[patients.alarms]``
-for one patient, and last the command line. Presets are TOML files beside this one; nothing but
+for one patient, what people changed with `homeward limits` (`edge.config.kept`), and last the
+command line. A preset that was chosen with `homeward limits` stands above ``[alarms]``. Presets are TOML files beside this one; nothing but
 alarm settings stands in them, so a preset never decides who somebody is or which SpO2 scale is
 used. What is set for one patient stands in that patient's own table: for a new patient nothing of
 it is left.
@@ -20,6 +21,7 @@ import msgspec
 from edge.config.checks import check_opposites
 from edge.config.complaints import Complaints, dotted, suggestion
 from edge.config.fields import is_table, read_rule, read_struct
+from edge.config.kept import FILE, Kept, KeptPatient
 from edge.config.settings import Alarm, Document, Patient, PluginDefaults
 from edge.config.toml_lines import KeyPath, key_lines
 
@@ -99,6 +101,7 @@ def read_alarms(
     own: Sequence[object],
     plugins: PluginDefaults,
     told: Complaints,
+    kept: Kept | None = None,
 ) -> AlarmSettings:
     """Return how every rule is set for everybody; complain of what cannot be.
 
@@ -106,7 +109,10 @@ def read_alarms(
     ----------
     own : Sequence
         The ``alarms`` table of each patient, as it stands in the file.
+    kept : Kept | None
+        What people changed.
     """
+    kept = kept or {}
     base = read_layer(document.get("alarms", {}), ("alarms",), plugins, told)
     typed = _typed(base, told)
     presets = _presets(patients, plugins, told)
@@ -119,9 +125,15 @@ def read_alarms(
     for idx, (patient, preset, table) in enumerate(zip(patients, chosen, own, strict=True)):
         path = ("patients", idx, "alarms")
         layer = read_layer(table, path, plugins, told, one_patient=True)
-        if not layer and preset is shared:
+        stored = kept.get(patient.id, _NOTHING)
+        if not layer and preset is shared and not (stored.alarms or stored.preset):
             continue
-        set_so = _overlaid(plugins, (preset.alarms if preset else {}, base, layer, typed))
+        below: tuple[Layer, ...] = (preset.alarms if preset else {}, base)
+        if stored.preset is not None:
+            chosen_here = stored.preset.name
+            below = (base, read_preset(chosen_here, plugins).alarms if chosen_here else {})
+        changed = _kept_layer(stored, plugins, path, origins)
+        set_so = _overlaid(plugins, (*below, layer, changed, typed))
         check_opposites(set_so, told, path)
         theirs[patient.id] = set_so
         if preset is not None:
@@ -181,6 +193,26 @@ def differences(box: Mapping[str, Alarm], theirs: Mapping[str, Alarm]) -> Layer:
         if changed:
             found[rule] = changed
     return found
+
+
+_NOTHING: Final = KeptPatient()
+
+
+def _kept_layer(
+    stored: KeptPatient, plugins: PluginDefaults, path: KeyPath, origins: dict[str, str]
+) -> Layer:
+    """Return what people changed for one patient; where each came from goes to `origins`."""
+    tables = {
+        rule: {key: one.value for key, one in table.items()}
+        for rule, table in stored.alarms.items()
+    }
+    told = Complaints(f"{FILE} (see `homeward limits`)", {})
+    layer = read_layer(tables, ("alarms",), plugins, told, one_patient=True)
+    told.raise_if_any()
+    for rule, table in stored.alarms.items():
+        for key, one in table.items():
+            origins[dotted((*path, rule, key))] = f"homeward limits, {one.who.words}"
+    return layer
 
 
 def _presets(

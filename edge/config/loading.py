@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from edge.config.checks import (
 )
 from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion, syntax_error
 from edge.config.fields import is_table, missing_fields, read_struct
+from edge.config.kept import Kept, as_kept, set_aside
 from edge.config.layers import read_alarms
 from edge.config.notices import read_notices
 from edge.config.selftest import SelfTest
@@ -49,6 +50,7 @@ def load(
     plugins: PluginDefaults,
     *,
     overrides: Mapping[str, str] | None = None,
+    kept: Callable[[Path], Kept] | None = None,
 ) -> Config:
     """Return the complete configuration: defaults, changed by the file, changed by `overrides`.
 
@@ -61,6 +63,8 @@ def load(
     overrides : Mapping[str, str]
         Dotted key -> value as typed, e.g. ``{"alarms.low_spo2.limit_pct": "85"}``. Lists
         (patients, sources) cannot be reached.
+    kept : Callable | None
+        What gives what people changed from the data directory (`edge.config.kept.read_kept`).
 
     Raises
     ------
@@ -78,7 +82,7 @@ def load(
     for key, value in (overrides or {}).items():
         raw[_set(document, key, value)] = value
     folder = path.absolute().parent if path else Path.cwd()
-    return _checked(document, plugins, Complaints(file, lines, raw), folder)
+    return _checked(document, plugins, Complaints(file, lines, raw), folder, kept)
 
 
 def from_document(document: Document, plugins: PluginDefaults, *, name: str = "stored") -> Config:
@@ -172,18 +176,28 @@ _OTHERS: Final = ("patients", "sources", "alarms", "annunciators", "notices")
 """Tables that hold tables."""
 
 
-def _checked(document: Document, plugins: PluginDefaults, told: Complaints, folder: Path) -> Config:
+def _checked(
+    document: Document,
+    plugins: PluginDefaults,
+    told: Complaints,
+    folder: Path,
+    read: Callable[[Path], Kept] | None = None,
+) -> Config:
     for name in document.keys() - TABLES.keys() - set(_OTHERS):
         told.unknown((name,), (*TABLES, *_OTHERS), "table")
     origins = {dotted(path): told.origin(path) for path in (*told.lines, *told.raw)}
     tables = {name: _table(document, name, told, folder) for name in TABLES}
     box = _box(tables.pop("box"), origins)
     check_socket(box.socket, told)
-    patients, own = _patients(document, told, folder)
+    kept = {} if read is None else read(box.data_dir)
+    counting = set_aside(document, kept)
+    patients, own = _patients(counting, told, folder)
+    tables_of = dict(zip((p.id for p in patients), document.get("patients", ()), strict=False))
+    patients = tuple(as_kept(patient, kept) for patient in patients)
     sources = _sources(document, patients, plugins, told, folder)
     check_names(patients, sources, told)
     check_scale(patients, told)
-    alarms = read_alarms(document, patients, own, plugins, told)
+    alarms = read_alarms(document, patients, own, plugins, told, kept)
     escalation = Escalation(**tables["escalation"])
     check_steps(escalation, told)
     annunciators = read_annunciators(document, plugins, told, folder)
@@ -206,6 +220,8 @@ def _checked(document: Document, plugins: PluginDefaults, told: Complaints, fold
         summaries=Summaries(**tables["summaries"]),
         ring=Ring(**tables["ring"]),
         selftest=SelfTest(**tables["selftest"]),
+        kept=kept,
+        tables=tables_of,
     )
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from edge.config.selftest import SelfTest
 from edge.records import Priority
+
+if TYPE_CHECKING:
+    from edge.config.kept import KeptPatient
 
 Document: TypeAlias = dict[str, Any]
 """The TOML as plain values: tables are dicts, arrays are lists."""
@@ -444,6 +447,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     origins : Mapping[str, str]
         Key as `edge.config.effective` prints it -> ``file:line`` or ``command line``; a key
         that is absent has its default.
+    kept : Mapping[str, KeptPatient]
+        What people changed with `homeward limits`, by patient; all the above have it already.
+    tables : Mapping[str, Document]
+        The table of each patient as it stands in the file.
     """
 
     box: Box
@@ -461,6 +468,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ring: Ring = Ring()
     selftest: SelfTest = SelfTest()
     origins: Mapping[str, str] = {}
+    kept: Mapping[str, KeptPatient] = {}
+    tables: Mapping[str, Document] = {}
 
 
 TABLES: Mapping[str, type[msgspec.Struct]] = {

@@ -37,6 +37,7 @@ from edge.store.records import (
     StoredLink,
     StoredReading,
     StoredSelfTest,
+    StoredSettingChange,
     StoredSummary,
     Waiting,
     alarm_event_row,
@@ -48,6 +49,7 @@ from edge.store.records import (
     reading_row,
     score_row,
     self_test_row,
+    setting_change_row,
     summary_row,
 )
 
@@ -69,6 +71,7 @@ __all__ = [
     "StoredLink",
     "StoredReading",
     "StoredSelfTest",
+    "StoredSettingChange",
     "StoredSummary",
     "Waiting",
 ]
@@ -200,6 +203,8 @@ class Store(History):
                 self._insert("alarm_events", events)
                 tests = [self_test_row(test, self._run_n) for test in batch.self_tests]
                 self._insert("self_tests", tests)
+                changes = [setting_change_row(c, self._run_n) for c in batch.setting_changes]
+                self._insert("setting_changes", changes)
                 self._insert_readings(batch)
                 self._insert_alerts(batch)
                 self._insert_summaries(batch)

@@ -23,6 +23,7 @@ from edge.records import (
     Reading,
     Score,
     SelfTest,
+    SettingChange,
     Summary,
 )
 from edge.store.chain import LedgerEntry
@@ -45,6 +46,7 @@ MAX_LINKS = 5_000
 MAX_ALARM_EVENTS = 10_000
 MAX_LEDGER = 10_000
 MAX_SELF_TESTS = 100
+MAX_SETTING_CHANGES = 10_000
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -60,6 +62,7 @@ class Batch(msgspec.Struct, frozen=True):
     alarm_events: tuple[AlarmEvent, ...] = ()
     ledger: tuple[LedgerEntry, ...] = ()
     self_tests: tuple[SelfTest, ...] = ()
+    setting_changes: tuple[SettingChange, ...] = ()
     kept: KeptAlerts | None = None
 
     def __bool__(self) -> bool:
@@ -86,6 +89,7 @@ class Backlog:
         self._alarm_events: deque[AlarmEvent] = deque(maxlen=MAX_ALARM_EVENTS)
         self._ledger: deque[LedgerEntry] = deque(maxlen=MAX_LEDGER)
         self._self_tests: deque[SelfTest] = deque(maxlen=MAX_SELF_TESTS)
+        self._setting_changes: deque[SettingChange] = deque(maxlen=MAX_SETTING_CHANGES)
         self._queue_of: dict[type, deque[Any]] = {
             Alert: self._alerts,
             AlarmEvent: self._alarm_events,
@@ -95,6 +99,7 @@ class Backlog:
             Reading: self._readings,
             LinkChange: self._links,
             SelfTest: self._self_tests,
+            SettingChange: self._setting_changes,
         }
         self._kept: KeptAlerts | None = None
         self._oldest_s: float | None = None
@@ -115,6 +120,7 @@ class Backlog:
             self._alarm_events,
             self._ledger,
             self._self_tests,
+            self._setting_changes,
         )
 
     def add(self, outcome: Outcome, now_s: float) -> None:
@@ -148,12 +154,21 @@ class Backlog:
             self._begin(kept.at.boot_s)
 
     def due(self, now_s: float) -> bool:
-        """Return whether to write: of the alarms anything waits, or else for `BATCH_S`."""
+        """Return whether to write: of alarms or limits anything waits, or else for `BATCH_S`."""
         with self._lock:
-            if self._alerts or self._alarm_events or self._self_tests or self._ledger:
+            if any(self._at_once()):
                 return True
             oldest_s = self._oldest_s
             return oldest_s is not None and now_s - oldest_s >= BATCH_S
+
+    def _at_once(self) -> tuple[deque[Any], ...]:
+        return (
+            self._alerts,
+            self._alarm_events,
+            self._ledger,
+            self._self_tests,
+            self._setting_changes,
+        )
 
     def take(self) -> Batch:
         """Return all that waits, and forget it."""
@@ -180,6 +195,7 @@ class Backlog:
             self._put_back(self._alarm_events, batch.alarm_events)
             self._put_back(self._ledger, batch.ledger)
             self._put_back(self._self_tests, batch.self_tests)
+            self._put_back(self._setting_changes, batch.setting_changes)
             self._kept = self._kept or batch.kept
             if batch:
                 # Overdue at once: whoever writes decides how soon to try again.

@@ -3,7 +3,7 @@
 Every row of the ledger carries the hash of the row before it, so that a row that was edited,
 deleted, swapped or put in between shows (`edge.store.verification`). It vouches for rows of other
 tables (`VOUCHED`: starts of the monitor, its clocks, every state of every alert, what was done to
-the alarms) by a copy of what the table holds, and holds by itself what has no table: deliveries,
+the alarms, limits that people changed, self-tests) by a copy of what the table holds, and holds by itself what has no table: deliveries,
 entries by hand, settings and decisions. It grows in the transaction that writes what it vouches
 for: neither is there without the other.
 
@@ -42,7 +42,7 @@ _REAL: Final = struct.Struct(">d")
 class LedgerKind(StrEnum):
     """What a row of the ledger tells.
 
-    RUN, CLOCK, ALERT and ALARM_EVENT vouch for rows of tables; DELIVERY is one stage of how an
+    RUN, CLOCK, ALERT, ALARM_EVENT, LIMIT and SELF_TEST vouch for rows of tables; DELIVERY is one stage of how an
     alert reached somebody; ENTRY is what a person entered; SETTING and DECISION are what the
     alarms go by, and who decided it; CHAIN is what the chain has to say of itself.
     """
@@ -55,6 +55,8 @@ class LedgerKind(StrEnum):
     ENTRY = "entry"
     SETTING = "setting"
     DECISION = "decision"
+    LIMIT = "limit"
+    SELF_TEST = "self_test"
     CHAIN = "chain"
 
 
@@ -132,6 +134,20 @@ VOUCHED: Final[Mapping[LedgerKind, Vouched]] = {
     LedgerKind.ALARM_EVENT: Vouched(
         "alarm_events",
         lambda row: (row["run"], row["alert_id"], row["act"], row["by"], row["at_s"]),
+    ),
+    LedgerKind.LIMIT: Vouched(
+        "setting_changes",
+        lambda row: (row["run"], row["key"], row["act"], row["by"], row["at_s"]),
+    ),
+    LedgerKind.SELF_TEST: Vouched(
+        "self_tests",
+        lambda row: (
+            row["run"],
+            row["id"],
+            "passed" if row["passed"] else "failed",
+            row["asked_by"],
+            row["ended_s"],
+        ),
     ),
 }
 """By kind. To have another append-only table vouched for is one row here, and in a migration

@@ -24,6 +24,7 @@ from edge.store.records import (
     StoredLink,
     StoredReading,
     StoredSelfTest,
+    StoredSettingChange,
     StoredSummary,
     Waiting,
     alarm_event_from,
@@ -34,6 +35,7 @@ from edge.store.records import (
     link_from,
     reading_from,
     self_test_from,
+    setting_change_from,
     summary_from,
 )
 
@@ -159,6 +161,15 @@ class History:
         )
         return self._read(rows, self_test_from)
 
+    def setting_changes(self, limit: int = MAX_ROWS) -> list[StoredSettingChange]:
+        """Return the latest of what people changed in how patients are watched."""
+        rows = self._rows(
+            "SELECT setting_changes.*, runs.run_id, runs.boot_id FROM setting_changes"
+            " JOIN runs ON runs.n = run ORDER BY setting_changes.n DESC LIMIT ?",
+            (limit,),
+        )
+        return self._read(rows, setting_change_from)
+
     def kept_alerts(self) -> KeptAlerts | None:
         """Return what the alert engine remembered last; None: nothing was ever kept."""
         rows = self._rows(
@@ -208,6 +219,7 @@ class History:
         """Return how many rows each table holds."""
         records = ("runs", "alerts", "alarm_events", "summaries", "gaps", "scores")
         tables = (*records, "readings", "links", "self_tests")
+        tables = (*records, "readings", "links", "setting_changes")
         with self._asking():
             return {table: self._database.table(table).count for table in tables}
 

@@ -224,12 +224,36 @@ _SELF_TESTS = (
 )
 
 
+_LIMITS = (
+    # What people changed in how a patient is watched. A switch is 0 or 1.
+    """CREATE TABLE setting_changes (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        act TEXT NOT NULL,
+        patient TEXT NOT NULL,
+        at_s REAL NOT NULL,
+        key TEXT NOT NULL,
+        old REAL,
+        new REAL,
+        by TEXT NOT NULL,
+        role TEXT NOT NULL,
+        why TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER setting_changes_are_not_edited BEFORE UPDATE ON setting_changes
+        BEGIN SELECT raise(ABORT, 'changes of settings are only ever appended'); END""",
+    """CREATE TRIGGER setting_changes_are_not_deleted BEFORE DELETE ON setting_changes
+        BEGIN SELECT raise(ABORT, 'changes of settings are only ever appended'); END""",
+)
+
+
 STEPS = (
     "001_records",
     "002_outbox",
     "003_sensors",
     "004_alarms",
     "005_ledger",
+    "006_limits",
     "007_self_tests",
 )
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
@@ -275,6 +299,12 @@ def _ledger(database: Database) -> None:
 
 
 @MIGRATIONS(name=STEPS[5])
+def _limits(database: Database) -> None:
+    for statement in _LIMITS:
+        database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[6])
 def _self_tests(database: Database) -> None:
     for statement in _SELF_TESTS:
         database.execute(statement)

@@ -16,6 +16,7 @@ from edge.records import (
     AlertState,
     Gap,
     Kind,
+    LimitAct,
     LinkChange,
     LinkState,
     Meaning,
@@ -26,6 +27,7 @@ from edge.records import (
     Security,
     SelfTest,
     SelfTestRow,
+    SettingChange,
     Step,
     Summary,
     encode_record,
@@ -88,6 +90,15 @@ class StoredAlarmEvent(msgspec.Struct, frozen=True, tag="alarm_event", tag_field
     run_id: str
     boot_id: str
     event: AlarmEvent
+
+
+class StoredSettingChange(msgspec.Struct, frozen=True, tag="setting_change", tag_field="record"):
+    """A setting a person changed, as it was stored; fields as in `StoredAlert`."""
+
+    n: int
+    run_id: str
+    boot_id: str
+    change: SettingChange
 
 
 class KeptAlerts(msgspec.Struct, frozen=True):
@@ -245,6 +256,28 @@ def self_test_from(row: Row) -> StoredSelfTest:
     rows = msgspec.json.decode(row["rows"], type=tuple[SelfTestRow, ...])
     test = SelfTest(row["id"], row["began_s"], row["ended_s"], row["asked_by"], rows)
     return StoredSelfTest(row["n"], row["run_id"], row["boot_id"], test)
+
+
+def setting_change_row(change: SettingChange, run: int) -> Row:
+    """Return the row of a setting a person changed."""
+    return {"run": run, **msgspec.structs.asdict(change)}
+
+
+def setting_change_from(row: Row) -> StoredSettingChange:
+    """Return the change in a row of ``setting_changes`` joined with its run."""
+    change = SettingChange(
+        LimitAct(row["act"]),
+        row["patient"],
+        row["at_s"],
+        row["key"],
+        row["old"],
+        row["new"],
+        row["by"],
+        Role(row["role"]),
+        row["why"],
+        row["detail"],
+    )
+    return StoredSettingChange(row["n"], row["run_id"], row["boot_id"], change)
 
 
 def kept_alerts_row(kept: KeptAlerts, run: int) -> Row:

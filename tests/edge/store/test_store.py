@@ -112,6 +112,7 @@ def test_what_was_committed_is_read_back_by_another_process_as_it_was(path: Path
             assert [one.test for one in history.self_tests()] == [SELF_TEST]
             expected = {"runs": 1, "alerts": 1, "summaries": 1, "gaps": 1, "scores": 1}
             expected |= {"readings": 1, "links": 1, "alarm_events": 0, "self_tests": 1}
+            expected |= {"setting_changes": 0}
             assert history.counts() == expected
             assert history.runs() == [RUN]
 

@@ -1,0 +1,221 @@
+"""What people changed with `homeward limits`: a file in the data directory, over the settings file.
+
+It is written whole and put in its place in one step, with a digest over it, so that a power cut
+leaves the old one or the new one. Every value carries who set it, as what, when and why.
+
+What counts for a patient, the last one first: what is kept here, a preset that was chosen here, and
+what the settings file says. A preset chosen here, and a new patient, put aside what the file says
+of that patient alone (`KeptPatient.void`): it was of somebody else, or of before. A key of the file
+counts again as soon as it says something else there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from edge.config.settings import ConfigError, Document, Patient
+
+FILE: Final = "limits.json"
+_PREFIX: Final = ".limits-"
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Who did it, as what, when (UTC, as 2026-03-01T08:00:00Z) and why."""
+
+    by: str
+    role: str
+    at: str
+    why: str
+
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        return f"{self.by} ({self.role}) on {self.at[:10]}: {self.why}"
+
+
+class KeptValue(msgspec.Struct, frozen=True):
+    """One setting of one rule."""
+
+    value: bool | float
+    who: Who
+
+
+class KeptPreset(msgspec.Struct, frozen=True):
+    """A preset that was chosen; empty: the rules' own defaults."""
+
+    name: str
+    who: Who
+
+
+class KeptScale(msgspec.Struct, frozen=True):
+    """NEWS2's scale of the oxygen saturation, decided on the day of `who`."""
+
+    scale: int
+    who: Who
+
+
+class KeptPatient(msgspec.Struct, frozen=True):
+    """What is kept of one patient.
+
+    Attributes
+    ----------
+    alarms : Mapping
+        Rule -> setting -> value.
+    void : Mapping[str, Any]
+        Key of the patient's table in the settings file -> the value that does not count.
+    new_patient : Who | None
+        Who said that somebody else lies here, last.
+    """
+
+    alarms: Mapping[str, Mapping[str, KeptValue]] = {}
+    preset: KeptPreset | None = None
+    scale: KeptScale | None = None
+    void: Mapping[str, Any] = {}
+    new_patient: Who | None = None
+
+
+Kept: TypeAlias = Mapping[str, KeptPatient]
+"""By patient."""
+
+
+class _File(msgspec.Struct, frozen=True):
+    version: int
+    patients: dict[str, KeptPatient]
+    sha256: str = ""
+
+
+def read_kept(folder: Path) -> Kept:
+    """Return what is kept in a data directory.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or is not what was written.
+    """
+    path = folder / FILE
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): check its rights") from error
+    mend = (
+        f"look at it and set the limits again with `homeward limits`; move it away ({path}.old) to "
+        f"go on with those of the settings file"
+    )
+    try:
+        stored = msgspec.json.decode(text, type=_File)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path} is damaged ({error}); {mend}") from error
+    if stored.version != 1:
+        raise ConfigError(
+            f"{path} was written by a newer Homeward (version {stored.version}): install it again"
+        )
+    if stored.sha256 != _digest(stored.patients):
+        raise ConfigError(f"{path} is not as it was written; {mend}")
+    return stored.patients
+
+
+def write_kept(folder: Path, kept: Kept) -> None:
+    """Put what is kept in the place of what was.
+
+    Raises
+    ------
+    OSError
+        The disk will not have it; the old file stands.
+    """
+    patients = dict(kept)
+    stored = _File(1, patients, _digest(patients))
+    text = msgspec.json.format(msgspec.json.encode(stored), indent=1)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.glob(f"{_PREFIX}*"):  # of a program that was killed while it wrote
+        left.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=_PREFIX)
+    try:
+        with os.fdopen(handle, "wb") as new:
+            new.write(text + b"\n")
+            new.flush()
+            os.fsync(new.fileno())
+        if os.geteuid() == 0:  # `sudo homeward limits` must not lock the monitor out
+            owner = folder.stat()
+            os.chown(name, owner.st_uid, owner.st_gid)
+        Path(name).replace(folder / FILE)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
+
+
+def set_aside(document: Document, kept: Kept) -> Document:
+    """Return the settings file as it counts, without what was put aside of each patient."""
+    tables = document.get("patients")
+    if not kept or not isinstance(tables, list):
+        return document
+    counting = []
+    for table in tables:
+        stored = kept.get(table.get("id", Patient().id)) if isinstance(table, dict) else None
+        if stored is not None and stored.void:
+            named = {"id": table["id"]} if "id" in table else {}
+            table = {**named, **without_void(table, stored.void)}  # noqa: PLW2901
+        counting.append(table)
+    return {**document, "patients": counting}
+
+
+def as_kept(patient: Patient, kept: Kept) -> Patient:
+    """Return a patient with the preset and the scale that people chose."""
+    stored = kept.get(patient.id)
+    if stored is None:
+        return patient
+    changes: dict[str, Any] = {}
+    if stored.preset is not None:
+        changes["preset"] = stored.preset.name or None
+    if stored.scale is not None:
+        who = stored.scale.who
+        changes |= {
+            "spo2_scale": stored.scale.scale,
+            "spo2_scale_by": who.by,
+            "spo2_scale_on": who.at[:10],
+            "spo2_scale_why": who.why,
+        }
+    return msgspec.structs.replace(patient, **changes)
+
+
+def without_void(table: Mapping[str, Any], void: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a patient's table of the settings file without what does not count."""
+    return unflatten({k: v for k, v in flatten(table) if k not in void or void[k] != v})
+
+
+def flatten(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Give the keys of a table, those of tables in it dotted, without ``id``."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{above}{key}.")
+        elif above or key != "id":
+            yield f"{above}{key}", value
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table of dotted keys."""
+    table: dict[str, Any] = {}
+    for dotted, value in flat.items():
+        *above, last = dotted.split(".")
+        inner = table
+        for name in above:
+            inner = inner.setdefault(name, {})
+        inner[last] = value
+    return table
+
+
+def _digest(patients: Mapping[str, KeptPatient]) -> str:
+    return hashlib.sha256(msgspec.json.encode(patients, order="deterministic")).hexdigest()
