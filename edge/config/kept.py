@@ -172,6 +172,14 @@ def set_aside(document: Document, kept: Kept) -> Document:
     return {**document, "patients": counting}
 
 
+def tables_by_id(document: Document) -> dict[str, Document]:
+    """Return the table of each patient as it stands in the settings file."""
+    tables = document.get("patients")
+    if not isinstance(tables, list):
+        return {}
+    return {str(t.get("id", Patient().id)): t for t in tables if isinstance(t, dict)}
+
+
 def as_kept(patient: Patient, kept: Kept) -> Patient:
     """Return a patient with the preset and the scale that people chose."""
     stored = kept.get(patient.id)

@@ -2,10 +2,10 @@
 
 A rule's own defaults, then the patient's preset, ``[alarms]`` in the file, ``[patients.alarms]``
 for one patient, what people changed with `homeward limits` (`edge.config.kept`), and last the
-command line. A preset that was chosen with `homeward limits` stands above ``[alarms]``. Presets are TOML files beside this one; nothing but
-alarm settings stands in them, so a preset never decides who somebody is or which SpO2 scale is
-used. What is set for one patient stands in that patient's own table: for a new patient nothing of
-it is left.
+command line. A preset that was chosen with `homeward limits` stands above ``[alarms]``. Presets are
+TOML files beside this one; nothing but alarm settings stands in them, so a preset never decides who
+somebody is or which SpO2 scale is used. What is set for one patient stands in that patient's own
+table: for a new patient nothing of it is left.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from edge.config.checks import (
 )
 from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion, syntax_error
 from edge.config.fields import is_table, missing_fields, read_struct
-from edge.config.kept import Kept, as_kept, set_aside
+from edge.config.kept import Kept, as_kept, set_aside, tables_by_id
 from edge.config.layers import read_alarms
 from edge.config.notices import read_notices
 from edge.config.selftest import SelfTest
@@ -192,7 +192,7 @@ def _checked(
     kept = {} if read is None else read(box.data_dir)
     counting = set_aside(document, kept)
     patients, own = _patients(counting, told, folder)
-    tables_of = dict(zip((p.id for p in patients), document.get("patients", ()), strict=False))
+    tables_of = {} if read is None else tables_by_id(document)
     patients = tuple(as_kept(patient, kept) for patient in patients)
     sources = _sources(document, patients, plugins, told, folder)
     check_names(patients, sources, told)
