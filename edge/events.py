@@ -38,6 +38,7 @@ TEST_FAILED: Final = "selftest_failed:"
 """Before the label of each part that failed, among the facts of the box."""
 MAX_FACTS: Final = 256
 """Facts of the box; more means that something makes names up."""
+BEGUN_LIMITS: Final = "box:limits"
 HELD: Final = "held_"
 """A window's signals that begin so were said or measured once and stand until they expire."""
 
@@ -287,7 +288,9 @@ class Facts(msgspec.Struct, frozen=True):
     spo2_scale : int
         1, or 2 where a clinician has decided so.
     decided_by, decided_on, why : str
-        Who decided on scale 2, on which day and for what reason.
+        Who decided on the scale, on which day and for what reason.
+    decided_as : Role
+        As what.
     """
 
     patient: str
@@ -297,6 +300,7 @@ class Facts(msgspec.Struct, frozen=True):
     decided_by: str = ""
     decided_on: str = ""
     why: str = ""
+    decided_as: Role = Role.CLINICIAN
 
     def __post_init__(self) -> None:
         if self.spo2_scale not in (1, 2):
@@ -386,6 +390,16 @@ class SelfTestTold(msgspec.Struct, frozen=True, omit_defaults=True):
         facts = {f"{TEST_FAILED}{label}": 1.0 for label in failed[: MAX_FACTS - 2]}
         facts["selftest_known_flag"] = float(self.test is not None)
         return BoxHealth(facts, {"selftest_age_s": at_s - self.age_s})
+
+
+class BegunLimits(msgspec.Struct, frozen=True):
+    """Payload of ``box:limits``: how a patient is watched when a run begins.
+
+    So a log replays with the limits of its night, whatever is set by then.
+    """
+
+    patient: str
+    rules: Mapping[str, RuleLimits]
 
 
 def tell(stream: str, payload: msgspec.Struct, at_s: float) -> Packet:

@@ -25,6 +25,7 @@ from edge.annunciators import Annunciator
 from edge.assemble import NoModel, assemble, facts_of, open_scorer, settings_of
 from edge.bundle import BundleError
 from edge.cli import FAILED
+from edge.cli._limits import KeptOrSetAside, reload_as_started
 from edge.cli._lines import Lines
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
 from edge.clock import BootClock
@@ -79,7 +80,9 @@ def command(
     `homeward ack`.
     """
     os.umask(0o077)  # what the monitor writes is for its own user
-    settings = load_config(config, data_dir)
+    kept_limits = KeptOrSetAside()
+    settings = load_config(config, data_dir, kept=kept_limits)
+    reload = reload_as_started(config, data_dir)
     links = _links(settings, simulate, replay, uart or ())
     _prepare(settings.box.data_dir)
     lines = Lines(sys.stderr.fileno())
@@ -122,6 +125,7 @@ def command(
             answers=any(getattr(one.settings, "answers", False) for one in settings.notices),
             patients=tuple(patient.id for patient in settings.patients),
         )
+        daemon.let_limits_change(settings, reload, kept_limits.trouble)
         daemon.be_heard_with(*_annunciators(settings))
         daemon.test_itself(settings, tested)
         code = await daemon.run()

@@ -95,6 +95,8 @@ def _troubles(report: dict[str, Any]) -> list[str]:
         if not one["works"]
     ]
     found += notice_troubles(report["notices"])
+    if report["limits_trouble"]:
+        found.append(f"the limits of the settings file are in force: {report['limits_trouble']}")
     if report["n_overflow"]:
         found.append(f"{report['n_overflow']} packets were dropped: the box is too slow")
     return found
@@ -106,7 +108,8 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
         print_json({"record": "patient", **patient})
     for alert in live["alerts"]:
         print_json(alert)
-    for kind, ones in (("mute", live["mutes"]), ("watch", live["watches"])):
+    decided = ("limits", report["limits"])
+    for kind, ones in (("mute", live["mutes"]), ("watch", live["watches"]), decided):
         for one in ones:
             print_json({"record": kind, **one})
     for sensor in live["sensors"]:
@@ -148,6 +151,7 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     for trouble in troubles:
         out.print(Text(f"! {trouble}", style="yellow"))
     _print_silence(live, out)
+    _print_limits(report, out)
     _print_alerts(live, out)
     for patient in live["patients"]:
         out.print(table(patient["patient"], ("vital sign", "now", "age"), _vital_rows(patient)))
@@ -216,6 +220,19 @@ def _print_alarm_path(path: dict[str, Any] | None, out: Any) -> None:  # noqa: A
     if path["running"]:
         out.print(Text("a self-test is running: a soft tone is a test", style="cyan"))
     out.print()
+
+
+def _print_limits(report: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console
+    """Say what people decided about how each patient is watched, where they did."""
+    for one in report["limits"]:
+        told = [f"preset {one['preset']}"] if one["preset"] else []
+        if one["n_own"]:
+            told.append(f"{one['n_own']} limits of their own (`homeward limits`)")
+        if told:
+            out.print(Text(f"{one['patient']}: {', '.join(told)}"))
+        if one["spo2_scale"] == 2:
+            scale = f"{one['patient']}: SpO2 SCALE 2 of NEWS2 (88 to 92 %), decided by"
+            out.print(Text(f"! {scale} {one['decided']}", style="bold yellow"))
 
 
 def _print_alerts(live: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console

@@ -26,7 +26,7 @@ FILE: Final = "limits.json"
 _PREFIX: Final = ".limits-"
 
 
-class Who(msgspec.Struct, frozen=True):
+class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who did it, as what, when (UTC, as 2026-03-01T08:00:00Z) and why."""
 
     by: str
@@ -40,28 +40,28 @@ class Who(msgspec.Struct, frozen=True):
         return f"{self.by} ({self.role}) on {self.at[:10]}: {self.why}"
 
 
-class KeptValue(msgspec.Struct, frozen=True):
+class KeptValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One setting of one rule."""
 
     value: bool | float
     who: Who
 
 
-class KeptPreset(msgspec.Struct, frozen=True):
+class KeptPreset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A preset that was chosen; empty: the rules' own defaults."""
 
     name: str
     who: Who
 
 
-class KeptScale(msgspec.Struct, frozen=True):
+class KeptScale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """NEWS2's scale of the oxygen saturation, decided on the day of `who`."""
 
     scale: int
     who: Who
 
 
-class KeptPatient(msgspec.Struct, frozen=True):
+class KeptPatient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept of one patient.
 
     Attributes
@@ -85,7 +85,7 @@ Kept: TypeAlias = Mapping[str, KeptPatient]
 """By patient."""
 
 
-class _File(msgspec.Struct, frozen=True):
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     patients: dict[str, KeptPatient]
     sha256: str = ""

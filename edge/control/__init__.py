@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.alerts import Answer
-from edge.records import Meaning, Role
+from edge.records import LimitAct, Meaning, Role
 
 MAX_REQUEST_BYTES = 64 * 1024
 """A longer line is no request of ours."""
@@ -121,6 +121,32 @@ class NoticesState(_Request, frozen=True, tag="notices_state"):
     deadman: Way | None = None
 
 
+class ChangeLimits(_Request, frozen=True, tag="limits"):
+    """A person changes how a patient is watched; see `edge.limits`.
+
+    Attributes
+    ----------
+    settings : dict
+        SET: rule -> setting -> value.
+    keys : tuple[str, ...]
+        RESET: ``rule`` or ``rule.setting``; none: all of them.
+    preset : str
+        PRESET, NEW_PATIENT: its name.
+    scale : int
+        SCALE: of NEWS2's oxygen saturation.
+    """
+
+    act: LimitAct
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    role: Role
+    why: Annotated[str, Meta(min_length=1, max_length=200)]
+    patient: Annotated[str, Meta(max_length=64)] = ""
+    settings: dict[str, dict[str, bool | float]] = {}
+    keys: tuple[str, ...] = ()
+    preset: Annotated[str, Meta(max_length=64)] = ""
+    scale: Annotated[int, Meta(ge=1, le=2)] = 1
+
+
 class Trace(_Request, frozen=True, tag="trace"):
     """The last seconds of one signal; `patient` may be left out where there is only one."""
 
@@ -164,6 +190,7 @@ Request: TypeAlias = (
     | Acknowledge
     | Tell
     | Enter
+    | ChangeLimits
     | Trace
     | Notices
     | Delivered

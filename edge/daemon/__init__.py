@@ -6,6 +6,7 @@
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
     proof       what is written down of how every alert was told
+    limits      what they change in how patients are watched
     local       sound and light at the box itself
     boxwatch    the box watches itself
     selftest    the daily test of the alarm path
@@ -49,11 +50,12 @@ from edge.daemon.recorder import Recorder
 from edge.daemon.resume import Tested
 from edge.daemon.selftest import Around, SelfTests
 from edge.daemon.steps import Steps
-from edge.events import FACTS, Facts, tell
+from edge.events import BEGUN_LIMITS, FACTS, BegunLimits, Facts, tell
+from edge.limits import Reload, begun_limits
 from edge.live import Signal
 from edge.packetlog import PacketLogWriter
 from edge.pipeline import START, TICK_S, Kept, Pipeline, Start
-from edge.records import AlarmEvent, Alert, AlertState, Outcome, Packet
+from edge.records import AlarmEvent, Alert, AlertState, Outcome, Packet, SettingChange
 from edge.store import KeptAlerts, Run
 
 __all__ = ["Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
@@ -176,6 +178,8 @@ class Daemon:
         """The settings the alarms go by, for the ledger."""
         self.hangs = False
         """After the end: the disk still holds a thread, which nobody should wait for."""
+        self.limits: Sequence[BegunLimits] = ()
+        """How they are watched when it begins; the log begins with that too."""
         self._annunciators = tuple(annunciators)
         self._shows: list[Show] = []
         self._beginning = beginning or Beginning()
@@ -233,6 +237,11 @@ class Daemon:
         around = Around(*parts, self._beginning.model_trouble)
         self._answers.self_tests = SelfTests(config, self._clock, around, before)
         return self._answers.self_tests
+
+    def let_limits_change(self, config: Config, reload: Reload, trouble: str = "") -> None:
+        """Let people change the limits of `config` while it runs; `trouble`: some were lost."""
+        self.limits = begun_limits(config)
+        self._answers.let_limits_change(config, reload, trouble)
 
     async def run(self) -> int:
         """Monitor until SIGTERM or SIGINT; return the exit code.
@@ -296,6 +305,8 @@ class Daemon:
         for facts in self.facts:
             self._intake.put(tell(FACTS, facts, began_s))
         self._answers.proof.begin(self.in_force, self.facts, began_s)
+        for limits in self.limits:
+            self._intake.put(tell(BEGUN_LIMITS, limits, began_s))
         ready = False
         while await self._next_tick():
             self._tick()
@@ -357,6 +368,8 @@ class Daemon:
         for record in outcome.records:
             if isinstance(record, AlarmEvent):
                 _log.info("alarms", act=record.act.value, step=record.step, alert=record.alert_id)
+                self._answers.note(record)
+            elif isinstance(record, SettingChange):
                 self._answers.note(record)
             if not isinstance(record, Alert):
                 continue

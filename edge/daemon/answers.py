@@ -12,11 +12,13 @@ import msgspec
 import numpy as np
 
 from edge.clock import TimeQuality, WallLog
+from edge.config import Config
 from edge.control import (
     Acknowledge,
     Alerts,
     AnswerSelfTest,
     BeginSelfTest,
+    ChangeLimits,
     ControlError,
     Delivered,
     Enter,
@@ -33,6 +35,7 @@ from edge.control import (
 )
 from edge.control.board import NoticesReport
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
+from edge.daemon.limits import Desk, LimitsReport
 from edge.daemon.local import AnnunciatorReport
 from edge.daemon.model import LiveModel
 from edge.daemon.noticeboard import Noticeboard
@@ -40,6 +43,7 @@ from edge.daemon.people import People
 from edge.daemon.proof import Proof
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.daemon.selftest import AlarmPath, SelfTests
+from edge.limits import Reload
 from edge.live import Live as LiveNumbers
 from edge.pipeline import Pipeline
 from edge.records import Record
@@ -85,6 +89,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         How people who are not at the box are told.
     alarm_path : AlarmPath | None
         What the last self-test proved; None: this monitor does not test itself.
+    limits, limits_trouble : tuple[LimitsReport, ...], str
+        What people decided about how each patient is watched; why that could not be read.
     """
 
     monitor: MonitorFacts
@@ -97,6 +103,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     annunciators: tuple[AnnunciatorReport, ...] = ()
     notices: NoticesReport | None = None
     alarm_path: AlarmPath | None = None
+    limits: tuple[LimitsReport, ...] = ()
+    limits_trouble: str = ""
 
 
 class Answers:
@@ -122,8 +130,15 @@ class Answers:
         self.annunciators: Callable[[], tuple[AnnunciatorReport, ...]] = tuple
         self.proof = Proof(pipeline, recorder, now_s)
         self._people.entered = self.proof.entered
-        self.notices.took = self.proof.take
+        self.notices.ledger = self._delivered
         self.self_tests: SelfTests | None = None
+        self._desk: Desk | None = None
+        self._limits_trouble = ""
+
+    def let_limits_change(self, config: Config, reload: Reload, trouble: str) -> None:
+        """Let people change limits from now on; until then they are refused."""
+        self._limits_trouble = trouble
+        self._desk = Desk(config, reload, self._people, self._now_s)
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
         """Return the answer to one request.
@@ -139,10 +154,11 @@ class Answers:
             case Alerts(limit=limit):
                 return await self._alerts(limit)
             case Delivered():
-                await self.proof.deliver(request)
-                return {"stored": await self._people.is_stored()}
+                return await self._delivered(request)
             case Notices() | NoticesState():
                 return await self.notices.answer(request)
+            case ChangeLimits():
+                return await self._changed(request)
             case BeginSelfTest() | FollowSelfTest() | AnswerSelfTest():
                 return await self._tested(request)
             case _:
@@ -159,6 +175,15 @@ class Answers:
                 report = self.report()
                 self.proof.handed_to(type(request).__name__.lower(), report.live.alerts)
                 return report
+
+    async def _delivered(self, told: Delivered) -> dict[str, bool]:
+        await self.proof.deliver(told)
+        return {"stored": await self._people.is_stored()}
+
+    async def _changed(self, request: ChangeLimits) -> Any:  # noqa: ANN401  # as `answer`
+        if self._desk is None:
+            raise ControlError("this monitor takes no changes of limits")
+        return await self._desk.change(request)
 
     async def _tested(self, request: SelfTestRequest) -> Any:  # noqa: ANN401  # as `answer`
         if self.self_tests is None:
@@ -183,6 +208,8 @@ class Answers:
             self.annunciators(),
             self.notices.report(),
             self.self_tests.live() if self.self_tests is not None else None,
+            () if self._desk is None else self._desk.reports(),
+            self._limits_trouble,
         )
 
     def _facts(self) -> MonitorFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -171,10 +171,24 @@ class People:
         return patients[0]
 
     async def _say(self, answer: Answer, fits: Fits, late: str) -> tuple[Record, bool]:
+        said = Packet("person", ANSWER, self._now_s(), msgspec.json.encode(answer))
+        return await self.put_and_wait([said], fits, late)
+
+    async def put_and_wait(
+        self, said: Sequence[Packet], fits: Fits, late: str
+    ) -> tuple[Record, bool]:
+        """Put packets in the queue; return the record that comes of it, and whether it is stored.
+
+        Raises
+        ------
+        ControlError
+            The monitor did not act in time.
+        """
         answered: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         waiting = (fits, answered)
         self._awaited.append(waiting)
-        self._put(Packet("person", ANSWER, self._now_s(), msgspec.json.encode(answer)))
+        for packet in said:
+            self._put(packet)
         try:
             changed = await asyncio.wait_for(answered, ANSWER_S)
         except TimeoutError:

@@ -39,7 +39,6 @@ from edge.events import (
     EXPECT,
     FACTS,
     HEALTH,
-    LIMIT,
     LINK,
     MODEL,
     SELF_TEST,
@@ -67,6 +66,7 @@ from edge.pipeline.settings import (
     ANSWER,
     BATTERY,
     EVENTS,
+    LIMITS,
     MAX_LAG_TICKS,
     MAX_LINKS,
     N_NOTES,
@@ -326,7 +326,7 @@ class Pipeline:
                 self._begin(msgspec.json.decode(packet.payload, type=Start), tick_s)
             elif packet.stream in (ENTRY, FACTS):
                 self._take_known(packet, tick_s)
-            elif packet.stream == LIMIT:
+            elif packet.stream in LIMITS:
                 self._out += follow(packet, self._awaiting, self._alarms, tick_s)
             elif packet.stream in (HEALTH, SELF_TEST, MODEL):
                 self._take_of_box(packet, tick_s)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import nan
 from typing import TypeAlias
 
 import msgspec
 
 from edge.alarms import Rule
 from edge.alerts import AlertRule, Answer
-from edge.events import Facts, Limits, RuleLimits
+from edge.events import BEGUN_LIMITS, BegunLimits, Facts, Limits, RuleLimits
 from edge.pipeline.alarms import Alarms
 from edge.pipeline.rules import PatientRules
 from edge.pipeline.settings import RuleSettings
 from edge.pipeline.watched import Watched
-from edge.records import AlarmEvent, Alert, LimitAct, Packet, Role, SettingChange
+from edge.records import AlarmEvent, Alert, LimitAct, Packet, SettingChange
 
 Made: TypeAlias = list[Alert | AlarmEvent | SettingChange]
 
@@ -22,13 +23,29 @@ Made: TypeAlias = list[Alert | AlarmEvent | SettingChange]
 def follow(
     packet: Packet, patient_of: Callable[[str], Watched], alarms: Alarms, now_s: float
 ) -> Made:
-    """Take a packet ``person:limit``; see `take_limits`."""
+    """Take a packet ``person:limit`` (see `take_limits`) or ``box:limits``."""
+    if packet.stream == BEGUN_LIMITS:
+        begun = msgspec.json.decode(packet.payload, type=BegunLimits)
+        begin_with(begun, patient_of(begun.patient).rules, alarms)
+        return []
     told = msgspec.json.decode(packet.payload, type=Limits)
     patient = patient_of(told.patient)
     out = take_limits(told, patient.rules, alarms, now_s)
     if told.act is LimitAct.NEW_PATIENT:
         patient.bedside.held.clear()
     return out
+
+
+def begin_with(begun: BegunLimits, rules: PatientRules, alarms: Alarms) -> None:
+    """Let a patient be watched as when the run began; rules of another version are passed over."""
+    known = rules.settings()
+    for name, limits in begun.rules.items():
+        before = known.get(name)
+        if before is None or not changed(name, before, limits):
+            continue
+        rules.check(name, limits.values)
+        new = RuleSettings(dict(limits.values), before.priority, limits.enabled)
+        alarms.know(name, alert_rule(rules.set(name, new), new))
 
 
 def take_limits(told: Limits, rules: PatientRules, alarms: Alarms, now_s: float) -> Made:
@@ -72,13 +89,18 @@ def changed(
     pairs: list[tuple[str, float, float]] = [
         ("enabled", float(before.enabled), float(after.enabled))
     ]
-    pairs += [(key, before.values[key], value) for key, value in after.values.items()]
+    pairs += [(key, before.values.get(key, nan), value) for key, value in after.values.items()]
     return [(f"alarms.{name}.{key}", (old, new)) for key, old, new in pairs if old != new]
 
 
 def change_scale(patient: Watched, facts: Facts, now_s: float) -> list[SettingChange]:
     """Return the record that NEWS2 uses another scale of the oxygen saturation from now on."""
     before, patient.spo2_scale = patient.spo2_scale, facts.spo2_scale
+    return scale_record(facts, before, now_s)
+
+
+def scale_record(facts: Facts, before: int, now_s: float) -> list[SettingChange]:
+    """Return the record of a change of the scale; none where it is none."""
     if facts.spo2_scale == before:
         return []
     why = facts.why or "the settings say so"
@@ -90,7 +112,7 @@ def change_scale(patient: Watched, facts: Facts, now_s: float) -> list[SettingCh
         float(before),
         float(facts.spo2_scale),
         facts.decided_by,
-        Role.CLINICIAN,
+        facts.decided_as,
         f"{why} (decided on {facts.decided_on})" if facts.decided_on else why,
     )
     return [change]

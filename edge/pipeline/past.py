@@ -20,9 +20,9 @@ import msgspec
 
 from edge.alarms import Rule
 from edge.alerts import Answer, AnswerError, alert_id
-from edge.events import LIMIT, Limits
+from edge.events import BEGUN_LIMITS, LIMIT, BegunLimits, Limits
 from edge.pipeline.alarms import Alarms
-from edge.pipeline.limits import alert_rule, take_limits
+from edge.pipeline.limits import alert_rule, begin_with, take_limits
 from edge.pipeline.rules import PatientRules
 from edge.pipeline.settings import ANSWER, START, PipelineSettings, Start
 from edge.pipeline.watched import Stages
@@ -37,7 +37,7 @@ from edge.records import (
     SettingChange,
 )
 
-JUDGED: Final = frozenset({ANSWER, START, LIMIT})
+JUDGED: Final = frozenset({ANSWER, START, LIMIT, BEGUN_LIMITS})
 """Packets that go to rules and alerts without a way through the signals."""
 BLOCK_S: Final = 600
 """Seconds that are packed together."""
@@ -253,10 +253,17 @@ class Refold:
             limits = msgspec.structs.replace(limits, rules={})
         return take_limits(limits, self._rules_of(limits.patient), self.alarms, told.tick_s)
 
+    def _begun_limits(self, told: Told) -> Sequence[Alert]:
+        begun = msgspec.json.decode(told.payload, type=BegunLimits)
+        if not self._fixed:
+            begin_with(begun, self._rules_of(begun.patient), self.alarms)
+        return []
+
 
 _Taken = Sequence[Alert | AlarmEvent | SettingChange]
 _TAKE: Final[dict[str, Callable[[Refold, Told], _Taken]]] = {
     START: Refold._start,  # noqa: SLF001
     ANSWER: Refold._answer,  # noqa: SLF001
+    BEGUN_LIMITS: Refold._begun_limits,  # noqa: SLF001
     LIMIT: Refold._limits,  # noqa: SLF001
 }

@@ -10,6 +10,7 @@ import msgspec
 from edge.alerts import AlertSettings
 from edge.events import (
     ASSIGN,
+    BEGUN_LIMITS,
     DEVICE_CLOCK,
     ENTRY,
     EXPECT,
@@ -36,22 +37,9 @@ MAX_LAG_TICKS: Final = 4 * 3600
 """Ticks that are made up for one by one; after a longer standstill time goes on from now."""
 ANSWER: Final = "person:answer"
 START: Final = "box:start"
-EVENTS: Final = frozenset(
-    {
-        ANSWER,
-        START,
-        ASSIGN,
-        EXPECT,
-        LINK,
-        DEVICE_CLOCK,
-        ENTRY,
-        FACTS,
-        HEALTH,
-        LIMIT,
-        MODEL,
-        SELF_TEST,
-    }
-)
+LIMITS: Final = frozenset({LIMIT, BEGUN_LIMITS})
+OF_BOX: Final = frozenset({HEALTH, MODEL, SELF_TEST})
+EVENTS: Final = LIMITS | OF_BOX | {ANSWER, START, ASSIGN, EXPECT, LINK, DEVICE_CLOCK, ENTRY, FACTS}
 BATTERY: Final = "battery_pct"
 N_NOTES: Final = 20
 MAX_LINKS: Final = 256

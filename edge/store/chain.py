@@ -3,9 +3,9 @@
 Every row of the ledger carries the hash of the row before it, so that a row that was edited,
 deleted, swapped or put in between shows (`edge.store.verification`). It vouches for rows of other
 tables (`VOUCHED`: starts of the monitor, its clocks, every state of every alert, what was done to
-the alarms, limits that people changed, self-tests) by a copy of what the table holds, and holds by itself what has no table: deliveries,
-entries by hand, settings and decisions. It grows in the transaction that writes what it vouches
-for: neither is there without the other.
+the alarms, limits that people changed, self-tests) by a copy of what the table holds, and holds by
+itself what has no table: deliveries, entries by hand, settings and decisions. It grows in the
+transaction that writes what it vouches for: neither is there without the other.
 
     hash = SHA-256(hash of the row before | every column of the row, each with its kind and length)
 
@@ -42,8 +42,8 @@ _REAL: Final = struct.Struct(">d")
 class LedgerKind(StrEnum):
     """What a row of the ledger tells.
 
-    RUN, CLOCK, ALERT, ALARM_EVENT, LIMIT and SELF_TEST vouch for rows of tables; DELIVERY is one stage of how an
-    alert reached somebody; ENTRY is what a person entered; SETTING and DECISION are what the
+    RUN, CLOCK, ALERT, ALARM_EVENT, LIMIT and SELF_TEST vouch for rows of tables; DELIVERY is one
+    stage of how an alert reached somebody; ENTRY is what a person entered; SETTING and DECISION are what the
     alarms go by, and who decided it; CHAIN is what the chain has to say of itself.
     """
 
