@@ -15,6 +15,7 @@ from edge.assemble import facts_of, open_scorer, settings_of
 from edge.cli._shared import CommandError
 from edge.clock import WallLog
 from edge.config import Config
+from edge.daemon import PACKETS
 from edge.events import FACTS, tell
 from edge.store import DATABASE, History, StoreError
 from edge.whatif.axis import Axis
@@ -24,9 +25,6 @@ from edge.whatif.study import RUN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PACKETS = "packets"
-"""Folder of the packet logs in the data directory."""
 
 
 def kept_logs(folder: Path) -> list[Path]:

@@ -108,7 +108,7 @@ def command(
     told = settings_of(settings)
     pipeline = assemble(told, run.run_id, scorer=model, start_s=run.started_s)
     folder = settings.box.data_dir
-    places = Places(folder / DATABASE, settings.box.socket, log, folder)
+    places = Places(folder / DATABASE, settings.box.socket, log, folder, settings.box.packet_log_mb)
     gc.collect()
     gc.freeze()  # what is there now lives as long as the process: no need to look at it again
 

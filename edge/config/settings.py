@@ -33,6 +33,7 @@ UNIT_WORDS: Mapping[str, str] = {
     "h": "hours",
     "hz": "hertz",
     "kg": "kilograms",
+    "mb": "megabytes",
     "mgdl": "mg/dl",
     "min": "minutes",
     "mmhg": "mmHg",
@@ -157,6 +158,15 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
             "[[sources]] names the reader ble."
         ),
     ] = True
+    packet_log_mb: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=1_000_000.0,
+            description="Keep the last packets in data_dir/packets, at most so much, so that "
+            "`homeward whatif` finds the past; 0: none. They are not encrypted.",
+        ),
+    ] = 0.0
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):

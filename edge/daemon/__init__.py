@@ -53,12 +53,15 @@ from edge.daemon.steps import Steps
 from edge.events import BEGUN_LIMITS, FACTS, BegunLimits, Facts, tell
 from edge.limits import Reload, begun_limits
 from edge.live import Signal
-from edge.packetlog import PacketLogWriter
+from edge.packetlog import PacketLogWriter, RollingLog
 from edge.pipeline import START, TICK_S, Kept, Pipeline, Start
 from edge.records import AlarmEvent, Alert, AlertState, Outcome, Packet, SettingChange
 from edge.store import KeptAlerts, Run
 
 __all__ = ["Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
+
+PACKETS = "packets"
+"""Folder of the last packets, in the data directory."""
 
 CLOCK_EVERY_S = 1.0
 """How often both clocks are compared, to notice a step."""
@@ -96,12 +99,15 @@ class Places(msgspec.Struct, frozen=True):
         Every packet that enters, for looking back; None: none is kept.
     data_dir : Path | None
         Where the list of paired sensors lies.
+    packet_log_mb : float
+        Where no `packet_log` is named, keep the last so many megabytes in `data_dir`.
     """
 
     database: Path
     socket: Path
     packet_log: Path | None = None
     data_dir: Path | None = None
+    packet_log_mb: float = 0.0
 
 
 class Beginning(msgspec.Struct, frozen=True):
@@ -197,10 +203,8 @@ class Daemon:
         self._chosen: list[Chosen] = []
         self._local = Local(clock, self._intake.put)
         self.show_with(self._local.show)
-        log = PacketLogWriter(places.packet_log) if places.packet_log is not None else None
-        self._recorder = Recorder(
-            places.database, run, clock.now_s, log, str(places.packet_log or "")
-        )
+        log, log_name = _packet_log(places)
+        self._recorder = Recorder(places.database, run, clock.now_s, log, log_name)
         self.boxwatch: BoxWatch = open_boxwatch(
             clock,
             self._intake.put,
@@ -396,6 +400,16 @@ async def _listen_if_possible(server: ControlServer) -> None:
         await server.start()
     except ControlError as error:
         _log.error("no notices can be asked for", error=str(error))
+
+
+def _packet_log(places: Places) -> tuple[PacketLogWriter | RollingLog | None, str]:
+    """Return where packets are kept, and what the status calls it."""
+    if places.packet_log is not None:
+        return PacketLogWriter(places.packet_log), str(places.packet_log)
+    if not places.packet_log_mb or places.data_dir is None:
+        return None, ""
+    folder = places.data_dir / PACKETS
+    return RollingLog(folder, int(places.packet_log_mb * 1e6)), str(folder)
 
 
 def _notify(state: str) -> bool:

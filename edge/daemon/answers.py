@@ -157,10 +157,8 @@ class Answers:
                 return await self._delivered(request)
             case Notices() | NoticesState():
                 return await self.notices.answer(request)
-            case ChangeLimits():
-                return await self._changed(request)
-            case BeginSelfTest() | FollowSelfTest() | AnswerSelfTest():
-                return await self._tested(request)
+            case ChangeLimits() | BeginSelfTest() | FollowSelfTest() | AnswerSelfTest():
+                return await self._at_a_desk(request)
             case _:
                 return self._now(request)
 
@@ -180,12 +178,12 @@ class Answers:
         await self.proof.deliver(told)
         return {"stored": await self._people.is_stored()}
 
-    async def _changed(self, request: ChangeLimits) -> Any:  # noqa: ANN401  # as `answer`
-        if self._desk is None:
-            raise ControlError("this monitor takes no changes of limits")
-        return await self._desk.change(request)
-
-    async def _tested(self, request: SelfTestRequest) -> Any:  # noqa: ANN401  # as `answer`
+    async def _at_a_desk(self, request: ChangeLimits | SelfTestRequest) -> Any:  # noqa: ANN401
+        """Hand on what not every monitor does."""
+        if isinstance(request, ChangeLimits):
+            if self._desk is None:
+                raise ControlError("this monitor takes no changes of limits")
+            return await self._desk.change(request)
         if self.self_tests is None:
             raise ControlError("this monitor does not test itself: start `homeward run`")
         return await self.self_tests.answer(request)

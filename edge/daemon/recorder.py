@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from edge.clock import WallEntry
-from edge.packetlog import LogError, PacketLogWriter
+from edge.packetlog import LogError, PacketLogWriter, RollingLog
 from edge.records import Outcome, Packet
 from edge.store import Backlog, LedgerEntry, Run, Store, StoredAlert, StoreDamagedError, StoreError
 
@@ -80,7 +80,7 @@ class Recorder:
         This start of the monitor.
     now_s : Callable
         The boot clock.
-    log : PacketLogWriter | None
+    log : PacketLogWriter | RollingLog | None
         Where to keep all packets that entered.
     """
 
@@ -89,7 +89,7 @@ class Recorder:
         path: Path,
         run: Run,
         now_s: Callable[[], float],
-        log: PacketLogWriter | None = None,
+        log: PacketLogWriter | RollingLog | None = None,
         log_name: str = "",
     ) -> None:
         self.path = path

@@ -23,7 +23,16 @@ the start of a block, and a reader that lost its place finds it again at the nex
 """
 
 from edge.packetlog.layout import LogError, LogReport
+from edge.packetlog.rolling import RECAP, RollingLog
 from edge.packetlog.scan import is_packet_log, read
 from edge.packetlog.writer import PacketLogWriter
 
-__all__ = ["LogError", "LogReport", "PacketLogWriter", "is_packet_log", "read"]
+__all__ = [
+    "RECAP",
+    "LogError",
+    "LogReport",
+    "PacketLogWriter",
+    "RollingLog",
+    "is_packet_log",
+    "read",
+]

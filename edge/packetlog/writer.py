@@ -85,6 +85,11 @@ class PacketLogWriter:
         if aged or self._n_bytes >= self._block_bytes:
             self.flush()
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of the file, without what waits."""
+        return self._end
+
     @staticmethod
     def _too_long(packet: Packet) -> bool:
         return max(len(packet.source), len(packet.stream)) > layout.MAX_NAME_LETTERS

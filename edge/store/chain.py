@@ -43,8 +43,8 @@ class LedgerKind(StrEnum):
     """What a row of the ledger tells.
 
     RUN, CLOCK, ALERT, ALARM_EVENT, LIMIT and SELF_TEST vouch for rows of tables; DELIVERY is one
-    stage of how an alert reached somebody; ENTRY is what a person entered; SETTING and DECISION are what the
-    alarms go by, and who decided it; CHAIN is what the chain has to say of itself.
+    stage of how an alert reached somebody; ENTRY is what a person entered; SETTING and DECISION
+    are what the alarms go by, and who decided it; CHAIN is what the chain has to say of itself.
     """
 
     RUN = "run"

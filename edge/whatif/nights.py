@@ -22,8 +22,6 @@ WARM_UP_S: Final = 600.0
 """A span that begins in the midst of a run is led up to for so long; its alarms do not count."""
 BACK_S: Final = 1.0
 """Arrivals that go back by more than this are of another boot."""
-RECAP: Final = "box:recap"
-"""Stream of the packet at the head of a file that goes on with a run: what stood is said again."""
 
 
 class Night(msgspec.Struct, frozen=True):
@@ -120,7 +118,7 @@ def _numbered(packets: Iterable[Packet]) -> Iterator[tuple[int, Packet]]:
     number, last_s = -1, math.inf
     for packet in packets:
         begins = packet.stream == START and packet.source == BOX
-        if packet.stream == RECAP:
+        if packet.stream == packetlog.RECAP:
             if number < 0:  # the files before it are gone: what stood is all there is
                 number, last_s = 0, packet.arrived_s
                 for said in msgspec.msgpack.decode(packet.payload, type=list[Packet]):
