@@ -8,6 +8,7 @@ from edge.records import SelfTest, Verdict
 from edge.selftest._schedule import Moment
 
 HEARD = "annunciator"
+NOT_THERE = Verdict.NOT_THERE
 
 
 def headline(
@@ -34,7 +35,7 @@ def headline(
         return False, f"alarm path NOT proven{since}: {told} failed"
     if now.boot_s - ended_s > overdue_s:
         return False, f"alarm path NOT proven{since}: the self-test is overdue"
-    voices = [row for row in last.rows if row.part == HEARD and row.verdict is Verdict.PASSED]
+    voices = [row for row in last.rows if row.part == HEARD and row.verdict is not NOT_THERE]
     but = "" if voices else " (nothing sounds or shines at this box)"
     return True, f"alarm path proven {moment_text(now, ended_s)}{but}"
 

@@ -148,6 +148,12 @@ def test_a_box_without_sound_or_light_says_so_in_the_same_line() -> None:
     )
 
 
+def test_a_tone_that_was_played_and_not_answered_for_is_still_a_voice() -> None:
+    asked = SelfTest("t", 0.0, 5.0, "Ann", (SelfTestRow("annunciator", "s", Verdict.UNKNOWN, "x"),))
+    told = headline(moment(NOW_S), asked, EIGHT_S, EIGHT_S, LIMIT_S)
+    assert told == (True, "alarm path proven 08:00")
+
+
 def test_without_a_clock_it_is_told_how_long_ago() -> None:
     assert moment_text(moment(NOW_S, synced=False), EIGHT_S) == "1 h ago"
     assert moment_text(moment(NOW_S, synced=False), NOW_S - 240.0) == "4 min ago"
