@@ -226,7 +226,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by, role : str
         Who entered it, and as what: ``nurse``, ``carer``, ``patient``.
     valid_for_s : float
-        It counts for so long after it was entered, and then is not known any more.
+        It counts for so long after it was measured, and then is not known any more.
     age_s : float
         It was measured so long before it was entered.
 
@@ -262,6 +262,16 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"an entry stands for at most 24 h, not {self.valid_for_s!r} s")
         if not 0.0 <= self.age_s <= LONGEST_S:
             raise ValueError(f"an entry is at most 24 h old, not {self.age_s!r} s")
+        if self.age_s >= self.valid_for_s:
+            raise ValueError(
+                f"{self.what} was measured {self.age_s / 3600.0:.3g} h ago and counts for "
+                f"{self.valid_for_s / 3600.0:.3g} h: measure again, or say that it counts longer"
+            )
+
+    @property
+    def left_s(self) -> float:
+        """How long it still counts from the moment at which it was entered."""
+        return self.valid_for_s - self.age_s
 
     @property
     def signal(self) -> str:

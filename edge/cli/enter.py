@@ -69,7 +69,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
         print_json(entry)
         print_json({"record": "enter", "what": what, "stored": stored})
     else:
-        hours = entry["valid_for_s"] / 3600.0
+        hours = (entry["valid_for_s"] - entry["age_s"]) / 3600.0
         told = f"{what} of {entry['patient']} is {entry['value']}, said by {by}"
         typer.echo(f"{told}; it counts for {hours:.3g} h")
         if not stored:

@@ -38,6 +38,8 @@ _MEASURED = {
 }
 """Measurements that are taken one by one, in the same form."""
 
+_UNHEARD = "alarms make no sound and no light at this box: see [annunciators] in the settings"
+
 _SECURITY = {
     "open": "not protected: can be imitated",
     "encrypted": "encrypted",
@@ -150,6 +152,8 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
     _print_alarm_path(report["alarm_path"], out)
     for trouble in troubles:
         out.print(Text(f"! {trouble}", style="yellow"))
+    if not report["annunciators"]:
+        out.print(Text(f"! {_UNHEARD}", style="yellow"))
     _print_silence(live, out)
     _print_limits(report, out)
     _print_alerts(live, out)

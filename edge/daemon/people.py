@@ -86,15 +86,20 @@ class People:
         if alert.answered_by and not adds(alert, answer):
             raise ControlError(f"{alert.id} is acknowledged already, by {alert.answered_by}")
 
+        def own(record: Alert) -> bool:
+            return (record.answered_by, record.meaning) == (by, answer.meaning)
+
         def fits(record: Record) -> bool:
             return (
                 isinstance(record, Alert)
                 and record.id == alert.id
-                and (record.answered_by, record.meaning) == (by, answer.meaning)
+                and (own(record) or (record.answered_by != "" and not adds(record, answer)))
             )
 
         late = f"{alert.id} was not acknowledged within {ANSWER_S:.0f} s: it may just have ended"
         changed, stored = await self._say(answer, fits, late)
+        if isinstance(changed, Alert) and not own(changed):
+            raise ControlError(f"{alert.id} is acknowledged already, by {changed.answered_by}")
         return {"alert": changed, "stored": stored}
 
     async def tell(self, answer: Answer) -> dict[str, Any]:

@@ -349,7 +349,7 @@ class Pipeline:
         """Take what a person entered, or what is known of a patient."""
         if packet.stream == ENTRY:
             entry = msgspec.json.decode(packet.payload, type=Entry)
-            held, until_s = self._awaiting(entry.patient).bedside.held, tick_s + entry.valid_for_s
+            held, until_s = self._awaiting(entry.patient).bedside.held, tick_s + entry.left_s
             held.take(entry.signal, tick_s - entry.age_s, entry.number, until_s)
         else:
             facts = msgspec.json.decode(packet.payload, type=Facts)

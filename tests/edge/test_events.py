@@ -38,6 +38,7 @@ def test_a_number_is_entered_as_it_is():
         ({"valid_for_s": LONGEST_S + 1.0}, "at most 24 h"),
         ({"valid_for_s": math.nan}, "at most 24 h"),
         ({"age_s": -1.0}, "at most 24 h old"),
+        ({"age_s": 3600.0}, "measured 1 h ago and counts for 1 h: measure again"),
     ],
 )
 def test_what_cannot_be_true_is_refused_with_what_can(changes, said):

@@ -96,6 +96,14 @@ def test_an_entry_expires_and_is_missing_then():
     assert (late["news2_n_missing"], late["news2_lower"], late["news2_upper"]) == (5.0, 0.0, 14.0)
 
 
+def test_what_was_measured_a_while_before_it_was_entered_expires_by_when_it_was_measured():
+    packets = [facts(0.0), entry(1.0, "temp_degc", 39.5, 100.0, age_s=60.0)]
+    packets += oximeter(0, 60, 97, 70)
+
+    assert vitals(run(packets, 40.0)[0])["news2_temp_points"] == 2.0
+    assert math.isnan(vitals(run(packets, 42.0)[0])["news2_temp_points"])
+
+
 def test_a_newer_entry_takes_the_place_of_an_older_one_and_not_the_other_way_round():
     packets = [facts(0.0), entry(5.0, "oxygen", "oxygen"), entry(8.0, "oxygen", "air", age_s=600.0)]
     seen = vitals(run([*packets, *oximeter(0, 20, 97, 70)], 20.0)[0])

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.control import Status, Trace
+from edge.control import Acknowledge, ControlError, Status, Trace
+from edge.control.client import ControlClient
 from edge.events import FACTS
 from edge.packetlog import read
 from edge.pipeline import START
@@ -78,6 +79,7 @@ def test_status_shows_patient_alert_sources_and_store(watched: Watched) -> None:
     assert shown.returncode == 3  # an alert stands
     for text in ("very_low_spo2", watched.alert["id"], "sim:board", "80 %", DATABASE):
         assert text in shown.stdout
+    assert "alarms make no sound" in shown.stdout  # this box has its loudspeaker switched off
     *facts, last = map(json.loads, watched.box.call("status", "--json").stdout.splitlines())
     assert (last["record"], last["pid"]) == ("status", watched.monitor.pid)
     assert last["n_alerts"] >= 1
@@ -114,6 +116,20 @@ def test_an_answer_that_was_said_to_be_stored_is_stored(watched: Watched) -> Non
     assert last["monitor_answers"] is True
     assert alert_id in last["standing"]
     assert {s["sequence"] for s in states if s.get("id") == alert_id} >= {1, 2}
+
+
+def test_of_two_carers_who_answer_at_once_the_second_is_told_of_the_first(watched: Watched) -> None:
+    def unanswered() -> Any:
+        return [alert for alert in standing(watched.box) or () if not alert["answered_by"]]
+
+    alert_id = wait_for(unanswered, ALARM_S, "an alert nobody has answered")[0]["id"]
+    socket_path = watched.box.data_dir / "control.sock"
+    with ControlClient(socket_path) as ann, ControlClient(socket_path) as bob:
+        for client, name in ((ann, "Ann"), (bob, "Bob")):
+            client._socket.sendall(msgspec.json.encode(Acknowledge(alert_id, name)) + b"\n")
+        assert ann._answer()["alert"]["answered_by"] == "Ann"
+        with pytest.raises(ControlError, match="acknowledged already, by Ann"):
+            bob._answer()
 
 
 def test_pauses_and_watches_are_carried_out_shown_and_stored(watched: Watched) -> None:
