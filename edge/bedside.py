@@ -51,7 +51,9 @@ LEAD_OFF: Final = "lead_off_flag"
 ON_AGAIN_S: Final = 2.0
 """An electrode that is on again has samples of the time before still on their way: at its rail a
 wave swings as no breath does, and nothing learnt from that would ever find one."""
-DERIVED: Final = frozenset({BEATS, QUALITY, BREATHS})
+ECG_OFF: Final = "ecg_off_flag"
+"""What the board whose ECG is watched says of its electrodes: a spare one must not speak for it."""
+DERIVED: Final = frozenset({BEATS, QUALITY, BREATHS, ECG_OFF})
 """What may be made here of another signal and covers nothing of its own."""
 
 
@@ -155,6 +157,7 @@ class Bedside:
             for i, value in enumerate(samples.values.tolist()):
                 at_s = place.start_s + i * place.step_s
                 slow.take(at_s, self._several.worst(samples.signal, source, at_s, value))
+                self._note_ecg_off(samples.signal, source, at_s, value)
             return
         track = self._tracks.get((samples.signal, samples.lead, source))
         if track is None or track.fs_hz != samples.fs_hz:
@@ -184,9 +187,17 @@ class Bedside:
         for at_s, value in zip(times_s.tolist(), samples.values.tolist(), strict=True):
             worst = self._several.worst(samples.signal, source, at_s, value)
             values.take(at_s, worst, awaited=awaited)
+            self._note_ecg_off(samples.signal, source, at_s, value)
             if samples.signal == BEATS:
                 beats.append(self._beat(at_s, value, source, "", -1))
         return beats
+
+    def _note_ecg_off(self, signal: str, source: str, at_s: float, value: float) -> None:
+        """Keep what the board whose ECG is watched says of its electrodes."""
+        if signal == LEAD_OFF and self._ecg is not None and self._ecg.track.source == source:
+            off = self._value_of(ECG_OFF)
+            off.source = source
+            off.take(at_s, value)
 
     def _tells_beats(self, source: str, arrived_s: float) -> bool:
         """Return whether the intervals of a source are the ones that count now."""
@@ -399,6 +410,7 @@ class Bedside:
             if sends and _can_be_watched(track):
                 self._ecg = EcgLead(track)
                 self._ecg_tells = False
+                self._values.pop(ECG_OFF, None)  # of the board that was watched before
                 self._shown["ecg_mv"] = track
                 return
 

@@ -47,7 +47,7 @@ def _blind(values: Mapping[str, float], settings: Mapping[str, float]) -> str:
     # Comparisons with NaN are false: what is not known to be good counts as bad here.
     if not values.get("ecg_age_s", nan) <= settings["stale_s"]:
         return "no ECG"
-    if values.get("lead_off_flag", nan) == 1.0:
+    if values.get("ecg_off_flag", nan) == 1.0:
         return "ECG lead off"
     if not values.get("ecg_quality", nan) >= settings["quality_au"]:
         return "ECG too poor to see a beat"

@@ -49,7 +49,7 @@ def step(
         told = True
         limit_s = settings[limit_name]
         if repeated_s > limit_s:
-            if name == "ecg_frozen_s" and get("lead_off_flag") == 1.0:
+            if name == "ecg_frozen_s" and get("ecg_off_flag") == 1.0:
                 # An open electrode rails; that is `lead_off`'s to say, once.
                 continue
             if get(age_name, 0.0) > settings["stale_s"]:

@@ -29,7 +29,7 @@ def step(
     quality = seen.values.get("ecg_quality", nan)
     if isnan(quality):
         return state, Finding(seen.patient, NAME, at_s, None, "no ECG")
-    if seen.values.get("lead_off_flag", nan) == 1.0:
+    if seen.values.get("ecg_off_flag", nan) == 1.0:
         return state, Finding(seen.patient, NAME, at_s, None, "ECG lead off")
     limit = settings["quality_au"]
     if quality >= limit:

@@ -66,6 +66,7 @@ _LATEST = {
     "temp_degc": TEMP_LIMIT_S,
     "skin_degc": TEMP_LIMIT_S,
     "lead_off_flag": FLAG_LIMIT_S,
+    "ecg_off_flag": FLAG_LIMIT_S,
     "contact_flag": FLAG_LIMIT_S,
 }
 _FROZEN = {
@@ -220,6 +221,7 @@ _WORDS = {
     "temp_degc": "temperature, degrees Celsius",
     "skin_degc": "temperature of the skin, which is not the body's, degrees Celsius",
     "lead_off_flag": "an electrode is off (1) or not (0)",
+    "ecg_off_flag": "an electrode of the ECG that is watched is off (1) or not (0)",
     "contact_flag": "the strap touches the skin (1) or not (0)",
     "ecg_age_s": "time since the last ECG, s",
     "spo2_age_s": "time since the last oxygen saturation, s",

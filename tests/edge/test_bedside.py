@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from edge.alarms import asystole
 from edge.bedside import Bedside
 from edge.dsp.timeline import Placement
-from edge.records import Samples
+from edge.features import vitals
+from edge.records import Features, Samples
 
 FS_HZ = 250.0
 
@@ -293,3 +295,22 @@ def test_breathing_measured_through_an_electrode_that_is_off_is_none():
         bedside.take_values(off, float(start_s), "board")
         breathe(bedside, float(start_s), 5.0)
     assert "breath_brpm" not in bedside.age_s(121.0)
+
+
+@pytest.mark.parametrize(("source", "present"), [("spare", True), ("board", None)])
+def test_only_the_board_whose_ecg_is_watched_says_that_it_cannot_show_a_beat(source, present):
+    # A spare board lies on the table, its electrodes open, while the watched heart stands still.
+    bedside, noise = Bedside("p", 120.0), np.random.default_rng(1)
+    still = noise.normal(0, 0.004, round(10 * FS_HZ)).astype(np.float32)
+    values = np.concatenate([ecg(0.0, 20.0), still])
+    for start_s in range(0, 30, 2):
+        off = Samples("lead_off_flag", 0.0, 0.0, np.array([1.0], np.float32))
+        on = Samples("lead_off_flag", 0.0, 0.0, np.array([0.0], np.float32))
+        bedside.take_values(off if source == "board" else on, start_s + 0.5, "board")
+        bedside.take_values(off, start_s + 0.6, source)
+        cut = values[round(start_s * FS_HZ) : round((start_s + 2) * FS_HZ)]
+        feed(bedside, cut, float(start_s))
+    seen = Features("p", 29.0, 1.0, vitals.compute(bedside.second(30.0, 1.0, 30.0)))
+
+    assert seen.values["lead_off_flag"] == 1.0
+    assert asystole.RULE.step(None, seen, None, asystole.RULE.settings)[1].present is present

@@ -77,6 +77,7 @@ def full_window(length_s: float, start_s: float = START_S, seed: int = 1) -> Win
         "temp_degc": Samples("temp_degc", begin_s, 1.0, fixed(np.full(n, 36.6, np.float32))),
         "skin_degc": one_by_one("skin_degc", each_s, np.full(n, 33.5)),
         "lead_off_flag": one_by_one("lead_off_flag", each_s, np.zeros(n)),
+        "ecg_off_flag": one_by_one("ecg_off_flag", each_s, np.zeros(n)),
         "contact_flag": one_by_one("contact_flag", each_s, np.ones(n)),
         "resp_brpm": one_by_one("resp_brpm", each_s, np.full(n, 16.0)),
         "breath_brpm": one_by_one("breath_brpm", each_s[::4], np.full(each_s[::4].size, 15.0)),

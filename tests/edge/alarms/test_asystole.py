@@ -5,7 +5,7 @@ import pytest
 from edge.alarms.asystole import RULE
 from edge.records import Features, Kind, Priority
 
-USABLE = {"ecg_age_s": 0.5, "ecg_quality": 0.9, "lead_off_flag": 0.0}
+USABLE = {"ecg_age_s": 0.5, "ecg_quality": 0.9, "ecg_off_flag": 0.0}
 
 
 def say(values, settings=RULE.settings):
@@ -39,7 +39,7 @@ def test_the_reason_tells_the_time_and_the_limit():
     [
         ({"ecg_age_s": 3.01}, "no ECG"),
         ({"ecg_age_s": float("nan")}, "no ECG"),
-        ({"lead_off_flag": 1.0}, "ECG lead off"),
+        ({"ecg_off_flag": 1.0}, "ECG lead off"),
         ({"ecg_quality": 0.29}, "ECG too poor to see a beat"),
         ({"ecg_quality": float("nan")}, "ECG too poor to see a beat"),
         ({"beat_age_s": float("nan")}, "no beat seen yet"),
@@ -61,7 +61,7 @@ def test_a_sensor_without_lead_detection_is_believed():
     values = {"ecg_age_s": 0.5, "ecg_quality": 0.9, "beat_age_s": 4.0}
 
     assert say(values).present
-    assert say({**values, "lead_off_flag": float("nan")}).present
+    assert say({**values, "ecg_off_flag": float("nan")}).present
 
 
 def test_a_flat_line_is_not_excused():

@@ -58,5 +58,5 @@ def test_nothing_to_see_tells_nothing():
 def test_an_open_electrode_is_one_fault_not_two():
     railed = {"ecg_frozen_s": 30.0, "ecg_age_s": 0.1}
 
-    assert say({**railed, "lead_off_flag": 1.0}).present is False
-    assert say({**railed, "lead_off_flag": 0.0}).present
+    assert say({**railed, "ecg_off_flag": 1.0}).present is False
+    assert say({**railed, "ecg_off_flag": 0.0}).present

@@ -33,7 +33,7 @@ def test_a_good_second_begins_the_count_anew():
 
 
 def test_a_lead_that_is_off_is_another_rules_business():
-    said = run([{"ecg_quality": 0.0, "lead_off_flag": 1.0}] * 30)
+    said = run([{"ecg_quality": 0.0, "ecg_off_flag": 1.0}] * 30)
 
     assert {f.present for f in said} == {None}
 

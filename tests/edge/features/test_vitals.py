@@ -193,6 +193,7 @@ def test_time_not_yet_seen_is_not_counted():
         ("temp_degc", 60.0),
         ("skin_degc", 60.0),
         ("lead_off_flag", 15.0),
+        ("ecg_off_flag", 15.0),
         ("contact_flag", 15.0),
     ],
 )
