@@ -24,6 +24,7 @@ from edge.records import (
     Score,
     check_signal,
 )
+from tests.edge.alarms.box_night import FINE
 
 RULES = discover(edge.alarms, "RULE", Rule)
 every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
@@ -37,11 +38,20 @@ NAMES = tuple(
     if family.every_s == SECOND_S
     for name in family.names
 )
+EQUIPMENT = (
+    *FINE,
+    "battery_pct:strap",
+    "n_implausible",
+    "n_implausible:ecg_mv:board",
+    "silent_s:strap",
+    "rhythm_s:strap",
+)
+"""What rules are told of the box, and of the sensors themselves."""
 NUMBERS = st.one_of(
     st.sampled_from([0.0, 1.0, 4.0, 5.0, 8.0, 40.0, 50.0, 85.0, 88.0, 120.0, 150.0, math.nan]),
     st.floats(0.0, 10_000.0),
 )
-VALUES = st.dictionaries(st.sampled_from(NAMES), NUMBERS, max_size=12)
+VALUES = st.dictionaries(st.sampled_from(NAMES) | st.sampled_from(EQUIPMENT), NUMBERS, max_size=16)
 SCORES = st.none() | st.builds(
     Score,
     patient=st.just("p1"),

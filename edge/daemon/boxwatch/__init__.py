@@ -18,6 +18,7 @@ delays of their own. `tests/edge/daemon/test_boxwatch.py` and
 | no time server has answered for nine hours         | clock_unset     | low         | 3  |
 | 10 % of the disk free; 5 %                         | disk_low        | low, medium | 5  |
 | the store refuses a write; it does not come back   | cannot_record   | medium      | 6; 9 |
+| the store does not open at the start               | cannot_record   | medium      | 10 |
 | the disk is read-only, full, or the file gone      | cannot_record   | medium      | 7  |
 | records given up                                   | cannot_record   | medium      | 6  |
 | the packet log ended                               | cannot_record   | low         | 6  |

@@ -13,6 +13,8 @@ from edge.events import BoxHealth
 STUCK_S: Final = 3.0
 """A write that has not come back for so long: SQLite waits 5 s for another program, a disk that
 hangs for ever."""
+OPENING_S: Final = 5.0
+"""At the start the store is looked through before it takes anything; no fault before that."""
 GIVEN_UP_S: Final = 60.0
 """Records that were given up are told for so long after the last one."""
 START_S: Final = 7.5
@@ -68,23 +70,31 @@ class RecorderPart:
         self._store, self._log, self._given_up = Since(), Since(), Since()
         self._n_dropped = 0
         self._dropped_s: float | None = None
+        self._began_s: float | None = None
 
     def __call__(self, now_s: float) -> BoxHealth:
         """Return what is known now."""
         report = self._report()
-        writing_s = report.writing_since_s
-        stuck = writing_s is not None and now_s - writing_s >= STUCK_S
         if report.n_dropped > self._n_dropped:
             self._n_dropped, self._dropped_s = report.n_dropped, now_s
         lately = self._dropped_s is not None and now_s - self._dropped_s < GIVEN_UP_S
         told = [
-            self._store.health("store_fails_s", now_s, fails=bool(report.trouble) or stuck),
+            self._store.health("store_fails_s", now_s, fails=self._fails(report, now_s)),
             self._given_up.health("given_up_fails_s", now_s, fails=lately),
         ]
         if report.packet_log:
             ended = report.packet_log.startswith("ended")
             told.append(self._log.health("log_fails_s", now_s, fails=ended))
         return joined(told)
+
+    def _fails(self, report: StoreReport, now_s: float) -> bool:
+        if self._began_s is None:
+            self._began_s = now_s
+        never = report.written_s is None and report.n_failures == 0
+        if report.trouble and never and now_s - self._began_s < OPENING_S:
+            return False
+        writing_s = report.writing_since_s
+        return bool(report.trouble) or (writing_s is not None and now_s - writing_s >= STUCK_S)
 
 
 class SoundPart:

@@ -437,7 +437,7 @@ class Told:
 
 def test_what_cannot_be_recorded_is_told_within_ten_seconds_and_ends() -> None:
     faults = (
-        {"trouble": "cannot open x.db"},
+        {"trouble": "cannot open x.db", "n_failures": 1},
         {"n_dropped": 7},
         {"packet_log": "ended: the disk is full"},
     )
@@ -453,6 +453,17 @@ def test_what_cannot_be_recorded_is_told_within_ten_seconds_and_ends() -> None:
         if "packet_log" in fault:
             continue  # a log that has ended does not go on
         monitor.ended("cannot_record")
+
+
+def test_a_store_has_a_moment_to_be_opened_at_the_start_and_then_it_is_told() -> None:
+    told = Told()
+    monitor = Monitor(RecorderPart(lambda: told.store))
+    told.say(trouble="the store is not open yet", writing_since_s=monitor.now_s)
+    monitor.live(5.0)
+    assert monitor.alerts == []
+    assert 5.0 + monitor.raised_after("cannot_record") <= DUE_S
+    told.say(trouble="", writing_since_s=None)
+    monitor.ended("cannot_record")
 
 
 def test_a_write_that_does_not_come_back_is_told_within_ten_seconds() -> None:
