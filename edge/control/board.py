@@ -21,8 +21,8 @@ NOTICES_SOCKET: Final = "notices.sock"
 
 STALLED_S: Final = 30.0
 """A monitor whose tick has not moved on for so long is as good as gone."""
-HEARD_S: Final = 30.0
-"""A notifier that has not told how it is for so long is gone."""
+HEARD_S: Final = 8.0
+"""A notifier that has not told how it is for so long is gone; it is due every 2 s."""
 
 _WORDS: Final = {
     "spo2": "SpO2",

@@ -39,6 +39,8 @@ N_ENDED: Final = 64
 """Ended alerts that are still told of, so that who was told of them is told of their end."""
 N_DELIVERED: Final = 1000
 """Reports of the notifier that are kept until somebody takes them."""
+START_S: Final = 60.0
+"""So long after its own start the monitor waits for a notifier that may be starting too."""
 UNHEARD_S: Final = 120.0
 """A patient of whom nothing came for so long is not watched; the alarms say so much earlier."""
 
@@ -181,7 +183,7 @@ class Noticeboard:
         age_s = now_s - self._heard_s
         wanted = self.noticed.wanted
         if heard is None or age_s > HEARD_S:
-            late = wanted and age_s > HEARD_S
+            late = wanted and age_s > (START_S if heard is None else HEARD_S)
             trouble = "the notifier does not run: start it with `homeward notify`" if late else ""
             known_s = None if heard is None else age_s
             return NoticesReport(wanted, known_s, trouble, age_s if late else None)

@@ -32,8 +32,10 @@ GONE_S: Final = STALLED_S
 """A monitor that has not come on for so long is gone, and people are told."""
 GRACE_S: Final = 60.0
 """So much longer at the start, where the monitor may be starting too."""
-REPORT_S: Final = 10.0
+REPORT_S: Final = 2.0
 """How often the monitor is told how the notices are."""
+ACK_S: Final = 10.0
+"""An acknowledgement is answered when it is stored."""
 AWAY_S: Final = 1.0
 FRESH_S: Final = 1.0
 """A tick that is older than that may be one that has stood still since long ago."""
@@ -221,7 +223,7 @@ class Notifier:
             name, alert_id = self._acks.get_nowait()
             said = Acknowledge(alert_id, name, Role.CARER)
             try:
-                await self._report.ask(said, REPORT_S)
+                await self._report.ask(said, ACK_S)
             except ControlError as error:
                 _log.warning("not acknowledged", alert=alert_id, by=name, why=str(error))
 

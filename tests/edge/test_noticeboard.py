@@ -176,11 +176,12 @@ def test_where_there_is_a_ledger_it_decides_what_is_believed(scene: Scene) -> No
 
 
 def test_that_notices_do_not_go_out_is_known_with_for_how_long(scene: Scene) -> None:
-    assert scene.board.report().trouble == ""
-    scene.now_s += 31.0
+    scene.now_s += 59.0
+    assert scene.board.report().trouble == ""  # it may be starting
+    scene.now_s += 2.0
     report = scene.board.report()
     assert "the notifier does not run" in report.trouble
-    assert (report.failing_s, report.age_s) == (31.0, None)
+    assert (report.failing_s, report.age_s) == (61.0, None)
     scene.ask(NoticesState(1, (Way("anna", works=True, since_s=0.0),)))
     report = scene.board.report()
     assert (report.trouble, report.failing_s, report.age_s) == ("", None, 0.0)
@@ -188,8 +189,8 @@ def test_that_notices_do_not_go_out_is_known_with_for_how_long(scene: Scene) -> 
     scene.ask(NoticesState(1, (broken,)))
     report = scene.board.report()
     assert (report.trouble, report.failing_s) == ("anna: no network", 12.0)
-    scene.now_s += 31.0
-    assert scene.board.report().failing_s == 31.0
+    scene.now_s += 8.5
+    assert scene.board.report().failing_s == 8.5
 
 
 def test_without_anybody_to_tell_nothing_is_amiss(scene: Scene) -> None:

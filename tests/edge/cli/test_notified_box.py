@@ -240,13 +240,18 @@ def test_without_anybody_to_tell_it_says_so(tmp_path: Path) -> None:
 def test_the_status_says_when_nobody_tells(tmp_path: Path) -> None:
     with serving(Far()) as far:
         box = notified_box(tmp_path, far)
-        monitor = box.start("--simulate", "quiet")
+        monitor, notifier = box.start("--simulate", "quiet"), notify(box)
         try:
-            wait_for(lambda: status_of(box), START_S, "the monitor")
-            trouble = wait_for(lambda: box.ask(Status())["notices"]["trouble"], 50.0, "the trouble")
+            wait_for(lambda: (status_of(box) or {}).get("notices", {}).get("ways"), START_S, "it")
+            assert status_of(box)["notices"]["trouble"] == ""
+            notifier.kill()
+            began_s = time.monotonic()
+            trouble = wait_for(lambda: box.ask(Status())["notices"]["trouble"], 20.0, "the trouble")
+            assert time.monotonic() - began_s < 10.0
             assert "the notifier does not run" in trouble
             assert "! notices do not go out: the notifier does not run" in box.call("status").stdout
         finally:
+            notifier.communicate()
             end(monitor)
 
 
