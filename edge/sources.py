@@ -46,6 +46,8 @@ class Stream:
         self._decodes = decodes
         self._clocks: dict[tuple[str, float], StreamClock] = {}
         self._arrived_s = packet.arrived_s
+        self.by_values: bool | None = None
+        """Whether it tells numbers one by one and nothing else; None: nothing was read yet."""
         self.waiting: list[Packet] = []
         """Packets of this second; they are read at its end."""
 

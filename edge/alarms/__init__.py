@@ -49,6 +49,9 @@ class Rule(msgspec.Struct, frozen=True):
         Where the defaults come from.
     category : Category
         What it is about; decides how it sounds.
+    prompt : bool
+        Watches a number that sensors tell value by value: it is also stepped at the tick at which
+        one came, so that its alert does not wait for the whole second.
     scope : Scope
         BOX: asked once a second with what is known of the box (`edge.events.BoxHealth`), as soon as
         something is, whoever lies beside it and also when nobody does; its findings are of no
@@ -69,5 +72,6 @@ class Rule(msgspec.Struct, frozen=True):
     step: Step
     source: str
     category: Category = Category.GENERAL
+    prompt: bool = False
     scope: Scope = Scope.PATIENT
     enabled: bool = True

@@ -30,4 +30,5 @@ RULE = Rule(
     step=below(Watched(NAME, "spo2_pct", "SpO2", "%", "limit_pct")),
     source="clinical.md 6.3: SpO2 low, < 88-90 %, 15 s, medium; evidence 6.5",
     category=Category.OXYGENATION,
+    prompt=True,
 )

@@ -29,4 +29,5 @@ RULE = Rule(
     step=below(Watched(NAME, "spo2_pct", "SpO2", "%", "limit_pct")),
     source="clinical.md 6.3: SpO2 very low, < 85 %, 10 s, high",
     category=Category.OXYGENATION,
+    prompt=True,
 )

@@ -30,7 +30,7 @@ import numpy as np
 
 from edge.alarms import Rule
 from edge.alerts import Answer
-from edge.bedside import Bedside
+from edge.bedside import BEATS, Bedside
 from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
 from edge.events import (
@@ -60,7 +60,7 @@ from edge.pipeline.equipment import equipment_of
 from edge.pipeline.kept import Remembered, moved_by_s, pack, unpack
 from edge.pipeline.limits import alert_rule, change_scale, follow
 from edge.pipeline.past import JUDGED, Witness
-from edge.pipeline.rules import PatientRules
+from edge.pipeline.rules import PROMPT_S, PatientRules
 from edge.pipeline.scoring import Scoring
 from edge.pipeline.settings import (
     ANSWER,
@@ -196,6 +196,8 @@ class Pipeline:
                 self._collect_scores(tick_s)
             if self._tick % TICKS_A_SECOND == 0:
                 self._live_second(tick_s)
+            else:
+                self._live_tick(tick_s)
             self._tick += 1
         del self._queue[:taken]
         out, self._out = self._out, []
@@ -274,6 +276,8 @@ class Pipeline:
         found = stream.decode()
         if not found and stream.n_broken == n_broken:
             return
+        if stream.by_values is not False:
+            stream.by_values = all(_is_number(samples) for samples, _ in found)
         patient = self._patient(stream.patient)
         patient.tally.n_broken += stream.n_broken - n_broken
         patient.listening.note(stream.source, self._tick * TICK_S, found)
@@ -406,6 +410,24 @@ class Pipeline:
     def _awaiting(self, patient: str) -> Watched:
         return self._patient(patient or self._settings.default_patient)
 
+    def _live_tick(self, now_s: float) -> None:
+        """Take the numbers that have come since the second, and ask the rules that watch them.
+
+        Which ticks these are depends on no limit, and so `past` can ask again.
+        """
+        fresh: list[str] = []
+        for stream in self._sources:
+            if stream.by_values and stream.waiting:
+                self._take(stream)
+                if stream.patient not in fresh:
+                    fresh.append(stream.patient)
+        findings: list[Finding] = []
+        for patient in map(self._patient, fresh):
+            seen = patient.see_tick(now_s)
+            findings += self._ask(patient.rules, PROMPT_S, seen, None, patient.bedside.signals)
+        if fresh:
+            self._judge(findings, now_s)
+
     def _live_second(self, now_s: float) -> None:
         for stream in self._sources:
             self._take(stream)
@@ -474,6 +496,11 @@ class Pipeline:
 
     def _note(self, text: str) -> None:
         self._notes = [*self._notes, text][-N_NOTES:]
+
+
+def _is_number(samples: Samples) -> bool:
+    """Return whether samples are numbers of this moment: no wave, no beats, no spot check."""
+    return samples.fs_hz == 0.0 and samples.signal != BEATS and not samples.spot
 
 
 def _has_value(found: Iterable[tuple[Samples, float]]) -> bool:

@@ -40,7 +40,7 @@ from edge.records import (
 JUDGED: Final = frozenset({ANSWER, START, LIMIT, BEGUN_LIMITS})
 """Packets that go to rules and alerts without a way through the signals."""
 BLOCK_S: Final = 600
-"""Seconds that are packed together."""
+"""Seconds, and ticks between them at which something was asked, that are packed together."""
 N_IDS: Final = 1000
 """Episodes of one rule whose ids are known beforehand, to find what an answer was given to."""
 

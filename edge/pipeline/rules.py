@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from edge.alarms import Rule, Step
-from edge.pipeline.settings import RuleSettings
-from edge.records import Features, Finding, Priority, Score
+from edge.pipeline.settings import TICK_S, RuleSettings
+from edge.records import SECOND_S, Features, Finding, Priority, Score
 
 Watch: TypeAlias = Sequence[tuple[Rule, RuleSettings]]
 """Every rule and how it is set; those that are switched off too."""
 
+PROMPT_S: Final = TICK_S
+"""The cadence of prompt rules: at every tick at which a number came, if one did."""
 OFF: Final = "this rule was switched off"
 
 
@@ -43,6 +45,9 @@ class PatientRules:
         self.states: dict[str, Any] = {rule.name: rule.start for rule, _ in watch}
         self._asked: dict[float, list[tuple[str, Step, Mapping[str, float], Priority]]] = {}
         self._n_signals = -1
+        self._prompt: set[str] = set()
+        self._present: set[str] = set()
+        """Prompt rules whose condition was there when they were asked last."""
 
     def ask(
         self, every_s: float, seen: Features, score: Score | None, had: AbstractSet[str]
@@ -51,6 +56,8 @@ class PatientRules:
 
         Parameters
         ----------
+        every_s : float
+            `PROMPT_S`: between two whole seconds; only what has newly been found is returned.
         had : AbstractSet[str]
             Every signal the patient ever had; it only grows.
         """
@@ -61,6 +68,10 @@ class PatientRules:
         for name, step, values, most in self._asked.get(every_s, ()):
             states[name], finding = step(states[name], seen, score, values)
             findings.append(_capped(finding, most))
+        if every_s == PROMPT_S:
+            return self._new(findings)
+        if every_s == SECOND_S:
+            self._new(finding for finding in findings if finding.rule in self._prompt)
         if self._off:
             at_s = seen.end_s
             findings += (
@@ -104,6 +115,16 @@ class PatientRules:
             if told.enabled and (not rule.needs or not had.isdisjoint(rule.needs)):
                 asked = self._asked.setdefault(rule.every_s, [])
                 asked.append((rule.name, rule.step, told.values, told.priority))
+                if rule.prompt:
+                    self._asked.setdefault(PROMPT_S, []).append(asked[-1])
+        self._prompt = {name for name, *_ in self._asked.get(PROMPT_S, ())}
+
+    def _new(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Return the findings of conditions that were not there before."""
+        there = [finding for finding in findings if finding.present]
+        new = [finding for finding in there if finding.rule not in self._present]
+        self._present = {finding.rule for finding in there}
+        return new
 
 
 def _capped(finding: Finding, most: Priority) -> Finding:

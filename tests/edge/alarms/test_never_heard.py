@@ -42,7 +42,7 @@ def test_one_silent_link_beside_one_that_speaks_is_told_and_ends_when_it_speaks(
     packets = [expect("clip"), expect("strap"), heard("clip", 1.0), *spoken, heard("strap", 90.0)]
     packets.sort(key=lambda packet: packet.arrived_s)
 
-    assert states(packets, 110.0) == [(61.0, AlertState.RAISED), (100.0, AlertState.ENDED)]
+    assert states(packets, 110.0) == [(61.0, AlertState.RAISED), (101.0, AlertState.ENDED)]
 
 
 def test_who_expects_nothing_is_told_nothing():
