@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def nights_of(
         )
         year = datetime.now().astimezone().year
         facts = [tell(FACTS, known, 0.0) for known in facts_of(config, year)]
-        yield Night(night.run_id, [*facts, *night.packets], night.begin_s, night.end_s)
+        yield Night(night.run_id, chain(facts, night.packets), night.begin_s, night.end_s)
         return
     chosen = list(logs) or kept_logs(config.box.data_dir)
     if not chosen:

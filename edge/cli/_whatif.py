@@ -15,6 +15,7 @@ from edge.whatif.study import Answer, SweepRow, changed_words, curves_of, unit_w
 from edge.whatif.worlds import Episode, World
 
 COLUMNS: Final = 72
+HOUR_S: Final = 3600.0
 SHOWN: Final = 12
 """So many single spans are listed; the rest is counted."""
 _BARS: Final = " ▁▂▃▄▅▆▇█"
@@ -168,6 +169,8 @@ def _totals(before: World, after: World) -> list[tuple[str, str, str, str]]:
         ("  a day", before.a_day(before.alarm_s) / 60.0, after.a_day(after.alarm_s) / 60.0, 1),
         ("minutes audible", before.audible_s / 60.0, after.audible_s / 60.0, 1),
     ]
+    if before.watched_s < HOUR_S:  # so short a time says nothing of a day
+        rows = [row for row in rows if row[0] != "  a day"]
     return [(name, f"{a:.{n}f}", f"{b:.{n}f}", _signed(b - a, n)) for name, a, b, n in rows]
 
 

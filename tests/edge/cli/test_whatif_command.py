@@ -11,7 +11,7 @@ import pytest
 
 from edge.alerts import Answer
 from edge.events import PERSON
-from edge.packetlog import PacketLogWriter
+from edge.packetlog import PacketLogWriter, RollingLog
 from edge.pipeline import ANSWER, START, Start
 from edge.readers import simulated
 from edge.records import Packet
@@ -187,6 +187,17 @@ def test_several_runs_in_several_logs_are_nights_of_their_own(box):
     assert last["n_missed"] == 3
     _, short = facts(box.call("whatif", *logs, "--span", "5min", "--json"))
     assert (short["nights"], round(short["watched_h"] * 60)) == (1, 5)
+
+
+def test_the_past_that_the_monitor_keeps_is_found_without_a_path(box):
+    log = RollingLog(box.data_dir / "packets", 50_000_000)
+    for packet in simulated.packets(simulated.Settings(scenario=str(box.folder / "dips.toml"))):
+        log.append(packet)
+    log.close()
+    _, last = facts(box.call("whatif", "--set", "low_spo2.limit_pct=85", "--json"))
+    _, simulated_too = ask(box, "--set", "low_spo2.limit_pct=85")
+    assert last["before"]["alarms"] == simulated_too["before"]["alarms"]
+    assert last["n_missed"] == simulated_too["n_missed"] == 1
 
 
 def test_a_span_from_the_middle_is_led_up_to_and_counts_from_there(tmp_path):
