@@ -87,7 +87,8 @@ class _Asked:
         self.done = threading.Event()
         self.finding = ""
         self.left = -1
-        """Samples of the tone that were not yet taken; -1 before it began."""
+        """Samples of the tone, or of an alarm in its place, not yet taken; -1 before it began."""
+        self.interrupted = False
 
 
 class Loudspeaker:
@@ -250,20 +251,26 @@ class Loudspeaker:
         if asked is None or asked.left >= 0:
             return
         level_dbfs = self._settings.night_volume_dbfs if asked.soft else None
-        asked.left = sequencer.play_once(test_tone(), level_dbfs)
+        tone = test_tone()
+        played = sequencer.play_once(tone, level_dbfs) > 0
+        # As much of an alarm as of the tone has to be taken: a card that hangs takes a little too.
+        asked.left = len(tone)
         tone_s = asked.left / FS_HZ
         asked.finding = (
-            f"a tone of {tone_s:.1f} s was played" if asked.left else "an alarm sounds just now"
+            f"a tone of {tone_s:.1f} s was played"
+            if played
+            else f"an alarm sounds just now, and {tone_s:.1f} s of it were taken"
         )
+        asked.interrupted = not played
 
     def _count(self, sequencer: Sequencer, n_shown: int, now_s: float) -> None:
         """Note what the block that was just taken has done."""
         if sequencer.n_given == sequencer.n_wanted:
             self._standing.give(n_shown, now_s)
         if (asked := self._asked) is not None and asked.left >= 0:
-            if asked.left > 0 and not sequencer.tests:
+            if not (asked.interrupted or sequencer.tests):
                 asked.finding = "an alarm began in the midst of the tone and took its place"
-                asked.left = 0
+                asked.interrupted = True
             asked.left -= BLOCK
             if asked.left <= 0:
                 self._asked = None

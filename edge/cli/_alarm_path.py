@@ -76,6 +76,7 @@ def _lines(client: ControlClient, test_id: str) -> Iterator[dict[str, Any]]:
     took_s = round(ended["ended_s"] - ended["began_s"], 3)
     proven = bool(ended["rows"]) and not failed
     facts = {"id": test_id, "asked_by": ended["asked_by"], "took_s": took_s}
+    facts["stored"] = told["stored"]
     yield {"record": "alarm_path", "proven": proven, "words": told["words"], **facts}
 
 
@@ -105,3 +106,5 @@ def _print_end(out: Any, line: dict[str, Any], counts: Counter[str]) -> None:  #
     told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _SHORT if counts[verdict])
     style = "green" if line["proven"] else "bold red"
     out.print(Text(f"\n{line['words']} ({line['took_s']:.1f} s: {told})", style=style))
+    if not line["stored"]:
+        out.print(Text("not stored yet: the disk does not take it (homeward doctor)", "yellow"))

@@ -11,7 +11,7 @@ import asyncio
 import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -47,6 +47,8 @@ LOOK_S: Final = 1.0
 """How often it is looked whether a test is due."""
 NEWS_S: Final = 5.0
 """How long who follows a test waits for its next line."""
+STORED_S: Final = 4.0
+"""How long the disk may take over the result, before it is said that it is not stored."""
 OVERDUE: Final = "self_test_overdue"
 
 _log = structlog.get_logger("selftest")
@@ -103,7 +105,8 @@ class Running:
         self.id = uuid.uuid4().hex
         self.by, self.began_s, self.listening = by, began_s, listening
         self.lines: list[SelfTestRow | Question | SelfTest] = []
-        self.done = False
+        self.ended = self.done = self.stored = False
+        """All parts have ended; all is told; the result is on the disk."""
         self.news = asyncio.Event()
         self.asked: dict[int, Future[Heard]] = {}
 
@@ -147,6 +150,7 @@ class SelfTests:
         self._began_s = clock.now_s()
         self._running: Running | None = None
         self._task: asyncio.Task[None] | None = None
+        self._storing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.notice: Callable[[], tuple[Verdict, str]] | None = None
         """How the notifier proves itself; see `edge.selftest.Bench.notice`."""
@@ -163,16 +167,17 @@ class SelfTests:
 
     async def stop(self) -> None:
         """Look no more; a test that is running ends unheard, in its own thread."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._storing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._loop = None
         for asked in () if self._running is None else tuple(self._running.asked.values()):
             asked.cancel()
 
     def look(self) -> bool:
         """Begin a test where one is due and no alarm sounds; return whether one began."""
-        if self._running is not None and not self._running.done:
+        if self._running is not None and not self._running.ended:
             return False
         now = self._moment()
         chosen = self._config.selftest
@@ -193,7 +198,7 @@ class SelfTests:
         proven, words = headline(
             self._moment(), self._last, self._ended_s or 0.0, self._proven_s, limit_s
         )
-        running = self._running is not None and not self._running.done
+        running = self._running is not None and not self._running.ended
         return AlarmPath(proven, words, running, self._last, self._ended_s, self._proven_s)
 
     async def answer(self, request: SelfTestRequest) -> dict[str, Any]:
@@ -207,7 +212,7 @@ class SelfTests:
         match request:
             case BeginSelfTest(by=by, listen=listen):
                 running = self._running
-                if running is None or running.done:
+                if running is None or running.ended:
                     running = self._begin(by, listening=listen)
                 elif listen and not running.listening:
                     raise ControlError("a self-test is running: ask again in a minute")
@@ -227,7 +232,8 @@ class SelfTests:
                 await asyncio.wait_for(running.news.wait(), NEWS_S)
         done = running.done and len(running.lines) >= after
         words = self.live().words if done else ""
-        return {"lines": running.lines[after:], "done": done, "words": words}
+        lines = running.lines[after:]
+        return {"lines": lines, "done": done, "stored": running.stored, "words": words}
 
     def _named(self, asked_id: str) -> Running:
         if self._running is None or self._running.id != asked_id:
@@ -271,6 +277,16 @@ class SelfTests:
         now_s = self._clock.now_s()
         age_s = max(0.0, now_s - ended.ended_s)
         self._around.intake.put(tell(SELF_TEST, SelfTestTold(ended, age_s), now_s))
+        running.ended = True
+        self._storing = asyncio.get_running_loop().create_task(self._store(running, ended, now_s))
+
+    async def _store(self, running: Running, ended: SelfTest, put_s: float) -> None:
+        """Wait until the result is on the disk, then tell it to who follows."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STORED_S):
+                while self._around.pipeline.now_s < put_s:  # noqa: ASYNC110  # the tick takes it
+                    await asyncio.sleep(0.05)
+                running.stored = await self._around.recorder.stored()
         running.done = True
         running.add(ended)
 
@@ -312,7 +328,7 @@ class SelfTests:
         self._in_loop(ask)
         try:
             return answer.result(ANSWER_S)
-        except TimeoutError:
+        except (TimeoutError, CancelledError):  # nobody answered, or the monitor stops
             return None
 
     def _wait_for_press(self, running: Running, within_s: float) -> bool:

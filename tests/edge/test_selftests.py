@@ -23,7 +23,7 @@ from edge.daemon.resume import Tested
 from edge.daemon.selftest import Around, SelfTests
 from edge.events import SELF_TEST, SelfTestTold
 from edge.live import Signal
-from edge.pipeline import ANSWER
+from edge.pipeline import ANSWER, Pipeline
 from edge.records import Outcome, Packet, SelfTest, SelfTestRow, Verdict
 from edge.selftest import ANSWER_S, Bench, Part, row
 from edge.selftest._schedule import FIRST_S
@@ -216,12 +216,11 @@ def test_asked_for_its_rows_come_one_by_one_with_the_name_of_who_asked(tmp_path:
         go_on.set()
         await box.ended()
         rest = await tests.answer(FollowSelfTest(begun["id"], 1))
-        assert rest["done"]
-        assert [getattr(line, "found", "the end") for line in rest["lines"]] == [
-            "second",
-            "the end",
-        ]
-        assert rest["lines"][-1].asked_by == "Ann"
+        assert [line.found for line in rest["lines"]] == ["second"]
+        last = await tests.answer(FollowSelfTest(begun["id"], 2))
+        # Nothing writes in this box: after STORED_S it is said that it is not stored.
+        assert (last["done"], last["stored"]) == (True, False)
+        assert last["lines"][-1].asked_by == "Ann"
         with pytest.raises(ControlError, match="no self-test 'other'"):
             await tests.answer(FollowSelfTest("other"))
 
@@ -373,7 +372,8 @@ def test_the_monitor_ticks_on_while_parts_hang_and_stores_what_they_found(tmp_pa
         async with asyncio.timeout(15.0):
             while not tests._running.done:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-            while not pipeline.live().alerts:  # noqa: ASYNC110
+            assert tests._running.stored
+            while not raised(pipeline):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         monitor._stop.set()
         return await running
@@ -383,12 +383,16 @@ def test_the_monitor_ticks_on_while_parts_hang_and_stores_what_they_found(tmp_pa
     assert sorted(late_s)[len(late_s) // 2] < 0.05
     with History.open(tmp_path / "homeward.db") as history:
         (one,) = history.self_tests()
-        assert {stored.alert.rule for stored in history.alerts()} == {"self_test_failed"}
+        assert "self_test_failed" in {stored.alert.rule for stored in history.alerts()}
     assert one.test.asked_by == "Ann"
     assert [(found.part, found.verdict) for found in one.test.rows] == [
         ("disk", Verdict.FAILED),
         ("good", Verdict.PASSED),
     ]
+
+
+def raised(pipeline: Pipeline) -> bool:
+    return any(alert.rule == "self_test_failed" for alert in pipeline.live().alerts)
 
 
 def test_an_answer_to_an_alert_is_taken_during_a_test(tmp_path: Path) -> None:

@@ -176,6 +176,16 @@ def test_the_self_test_plays_its_tone_and_says_what_it_can_not_know(shared):
 
 
 @needs_aplay
+@pytest.mark.parametrize("what", [Quiet(), alarm(Priority.LOW)], ids=["quiet", "alarm"])
+def test_a_card_that_hangs_proves_nothing_whether_an_alarm_sounds_or_not(bench, what, monkeypatch):
+    wait_until(bench.works, PROVEN_S)
+    monkeypatch.setattr(sound, "PROVE_S", 0.5)
+    bench.show(what)
+    bench.card.stalled.set()
+    assert not bench.speaker.prove().passed
+
+
+@needs_aplay
 def test_by_itself_the_tone_has_the_volume_of_the_night(shared):
     shared.be_quiet()
     n = shared.card.n_taken

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge.control import Acknowledge
 from edge.store import DATABASE, History
 from tests.edge.annunciators.sound_analysis import pulses_of
 from tests.edge.annunciators.sound_card import SoundCard
@@ -59,6 +60,15 @@ def sounds(box: Box) -> bool:
     return bool(status) and all(one["works"] for one in status["annunciators"])
 
 
+def be_quiet(box: Box) -> None:
+    """Answer what stands (a box whose clock nobody sets has an alarm of its own)."""
+    for alert in status_of(box)["live"]["alerts"]:
+        if not alert["answered_by"]:
+            box.ask(Acknowledge(alert["id"], "test"))
+    wait_for(lambda: not status_of(box)["live"]["signal"]["audible"], 5.0, "silence")
+    time.sleep(1.0)  # what was on its way to the card
+
+
 def lines_of(ended: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -69,6 +79,7 @@ CLOCKLESS = {"clock"}
 
 def test_every_part_is_shown_the_tone_is_soft_and_all_of_it_is_stored(watched: Watched) -> None:
     box, card = watched.box, watched.card
+    be_quiet(box)
     n = card.n_taken
     ended = box.call("doctor", "--alarm-path", "--by", "Ann", "--json")
     time.sleep(0.5)
@@ -82,10 +93,15 @@ def test_every_part_is_shown_the_tone_is_soft_and_all_of_it_is_stored(watched: W
     failed = {part for (part, _), verdict in verdicts.items() if verdict == "failed"}
     assert failed <= CLOCKLESS | {"disk"}, rows
     assert (last["record"], last["proven"]) == ("alarm_path", not failed)
+    assert last["stored"] is True
     assert ended.returncode == (1 if failed else 0)
-    tone = [pulse for pulse in pulses_of(card.samples(n) / 32767) if pulse.note]
-    assert [pulse.note for pulse in tone[:4]] == ["C4", "E4", "G4", "C5"]
-    assert max(pulse.peak_dbfs for pulse in tone[:4]) < -19.0  # the volume of the night
+    pulses = [pulse for pulse in pulses_of(card.samples(n) / 32767) if pulse.note]
+    notes = [pulse.note for pulse in pulses]
+    # In this order; a busy machine may break a pulse in two.
+    left = iter(notes)
+    assert all(note in left for note in ("C4", "E4", "G4", "C5")), notes
+    tone = pulses[: notes.index("C5") + 1]
+    assert max(pulse.peak_dbfs for pulse in tone) < -19.0  # the volume of the night
     with History.open(box.data_dir / DATABASE) as history:
         stored = [one.test for one in history.self_tests()]
     assert stored[-1].asked_by == "Ann"
