@@ -50,8 +50,8 @@ N_PATIENTS = 4
 CYCLE_S, LOW_S = 5.0, 2.4
 """Every patient falls once a cycle, at a moment of its own in its first second, for so long."""
 FRAME_S = 0.25
-SILENT_S = 1.0
-"""Longer than any pause within a burst of the high priority."""
+QUIET_S = 3.0
+"""The last signal of a cycle and the first of the next are further apart."""
 NORMAL, LOW = 97, 80
 SETTLE_S = 14.0
 """Until the ports are known, the loudspeaker is proven and the first window has been cut."""
@@ -68,6 +68,7 @@ COLUMNS = (
     "p99 more than normal",
     "same step, more: p50, p99",
     "to the sound card: p50, p99",
+    "window's end to score: p50, p99 (n)",
     "store and model at the end",
 )
 CONFIG = """\
@@ -105,6 +106,7 @@ class Box:
         ]
         self.config.write_text("\n".join(lines))
         self.shown: list[tuple[str, float]] = []
+        self.scored: list[float] = []
         self.state, self.code = "", 0
         self.stop = threading.Event()
         self.others: list[threading.Thread] = []
@@ -114,15 +116,18 @@ class Box:
         words += ["--config", str(self.config), "--data-dir", str(self.data_dir)]
         words += ["--log", str(self.data_dir / "all.hwl")]
         words += [HANG] if self.condition == "model hung" else []
+        errors = (self.folder / "errors").open("wb")
         self.child = subprocess.Popen(
             words,
             cwd=ROOT,
             env={**os.environ, "ALSA_CONFIG_PATH": str(self.card.config)},
             stdout=subprocess.PIPE,
-            stderr=(self.folder / "errors").open("wb"),
+            stderr=errors,
             text=True,
         )
-        threading.Thread(target=self._listen, daemon=True).start()
+        errors.close()
+        self.listener = threading.Thread(target=self._listen)
+        self.listener.start()
 
     def _listen(self) -> None:
         assert self.child.stdout is not None
@@ -130,6 +135,8 @@ class Box:
             what, *words = line.split()
             if what == "shown":
                 self.shown.append((words[0], float(words[1])))
+            elif what == "scored":
+                self.scored.append(float(words[0]))
 
     def wait_ready(self) -> None:
         end_s = time.monotonic() + READY_S
@@ -191,6 +198,9 @@ class Box:
             self.child.kill()
             return -9
         finally:
+            self.listener.join()
+            if self.child.stdout is not None:
+                self.child.stdout.close()
             self.card.unplug()
             for cable in self.cables:
                 cable.unplug()
@@ -231,8 +241,14 @@ def possible(condition: str) -> bool:
     """Return whether this user and machine can bring a condition about."""
     if not condition.startswith("disk"):
         return True
-    tools = {"disk full": ["mount"], "disk hung": ["mkfs.ext4", "fsfreeze", "mount"]}[condition]
-    return os.geteuid() == 0 and all(map(shutil.which, tools))
+    if os.geteuid() != 0 or not all(map(shutil.which, ("mount", "mkfs.ext4", "fsfreeze"))):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with file_system(condition, Path(folder)):
+                return True
+        except subprocess.CalledProcessError:  # a container may not
+            return False
 
 
 def play(boxes: list[Box], n_steps: int) -> list[tuple[str, float]]:
@@ -286,16 +302,16 @@ def latencies_s(box: Box, steps: list[tuple[str, float]]) -> list[float]:
 
 
 def sounds_s(box: Box, begin_s: float) -> list[float]:
-    """Return signal to sound card, for every signal that came while the box was silent."""
+    """Return signal to sound card, for the first signal of every cycle: the box was silent."""
     # The card keeps the monotonic clock.
     ahead_s = CLOCK.now_s() - time.monotonic()
     loud_s = np.array([at_s + ahead_s for at_s, part in list(box.card.parts) if part.strip(b"\0")])
-    spans = []
-    for _, at_s in box.shown:
-        before, after = loud_s[loud_s < at_s], loud_s[loud_s >= at_s]
-        silent = not len(before) or at_s - before[-1] > SILENT_S
-        if at_s >= begin_s and silent and len(after) and after[0] - at_s < LOW_S:
+    spans, before_s = [], -1e9
+    for at_s in sorted(at_s for _, at_s in box.shown if at_s >= begin_s):
+        after = loud_s[loud_s >= at_s]
+        if at_s - before_s > QUIET_S and len(after):
             spans.append(float(after[0] - at_s))
+        before_s = at_s
     return spans
 
 
@@ -313,10 +329,12 @@ def table(boxes: list[Box], steps: list[tuple[str, float]]) -> list[str]:
         p50, p99 = np.quantile(known, [0.5, 0.99])
         paired = ", ".join(f"{q:.1f}" for q in np.quantile(both, [0.5, 0.99]))
         sound = ", ".join(f"{q:.1f}" for q in np.quantile(heard, [0.5, 0.99])) if len(heard) else ""
+        ends = np.array(box.scored) * 1000
+        scored = ", ".join(f"{q:.0f}" for q in np.quantile(ends, [0.5, 0.99])) if len(ends) else ""
         lines.append(
             f"| {box.condition} | {len(took)} | {int(np.isnan(took).sum())} | {p50:.0f} | {p99:.0f}"
             f" | {known.max():.0f} | {p99 - np.nanquantile(normal, 0.99):+.1f} | {paired} "
-            f"| {sound} ({len(heard)}) | {box.state} |"
+            f"| {sound} | {scored} ({len(box.scored)}) | {box.state} |"
         )
     return lines
 

@@ -3,8 +3,8 @@
     python -m tests.bench.latency_box [--hang-model] run ...
 
 One line each: ``shown PATIENT BOOT_S`` when the signal of a patient begins to sound at high
-priority, as it is handed to the annunciators; ``model BOOT_S`` when a model that is to hang is
-first asked.
+priority, as it is handed to the annunciators; ``scored LAG_S`` with how long after a window's end
+its score, and so an alert of the model, was announced.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edge.__main__ import main
 from edge.clock import BootClock
 from edge.daemon import Daemon
 from edge.live import Signal
-from edge.records import Features, Priority, Score
+from edge.records import Features, Outcome, Priority, Score
 
 HANG = "--hang-model"
 CLOCK = BootClock()
@@ -48,6 +48,12 @@ class TellingDaemon(Daemon):
                 self._audible.add(patient)
                 say("shown", patient, now_s)
 
+    def _announce(self, outcome: Outcome) -> None:
+        super()._announce(outcome)
+        for record in outcome.records:
+            if isinstance(record, Score):
+                say("scored", CLOCK.now_s() - record.start_s - record.length_s)
+
     def _patients(self) -> list[str]:
         return [facts.patient for facts in self.facts]
 
@@ -56,7 +62,6 @@ class HangingModel:
     """A model that never answers, as a runtime that waits for a lock of its own."""
 
     def score(self, _features: Features) -> Score:
-        say("model", CLOCK.now_s())
         threading.Event().wait()
         raise AssertionError
 
