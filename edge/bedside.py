@@ -235,6 +235,10 @@ class Bedside:
         self._values = {n: v for n, v in self._values.items() if v.source != source}
         self._several.forget(source)
 
+    def n_saying(self, signal: str, value: float, now_s: float) -> int:
+        """Return how many sensors say this of themselves now."""
+        return self._several.count(signal, now_s, value)
+
     def advance(self, until_s: float) -> list[Beat]:
         """Let the samples taken before `until_s` flow; return the beats found in them."""
         ecg = self._ecg

@@ -31,7 +31,9 @@ def step(
         return state, Finding(seen.patient, NAME, seen.end_s, False, "keys hold")  # noqa: FBT003
     what = "a paired sensor has" if n_lost == 1 else f"{n_lost:.0f} paired sensors have"
     reason = f"{what} lost the pairing key and is not used; see homeward devices"
+    # One more is a new condition, even while the first is acknowledged (hazard H6).
     evidence = {"n_keys_lost": n_lost}
+    evidence |= {f"key_lost_{i}": 1.0 for i in range(2, int(n_lost) + 1)}
     return state, Finding(seen.patient, NAME, seen.end_s, True, reason, evidence)  # noqa: FBT003
 
 

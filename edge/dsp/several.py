@@ -92,6 +92,15 @@ class Several:
         known = [told for since_s, told in said.values() if at_s - since_s <= kind.span_s]
         return kind.worst(known) if known else value
 
+    def count(self, signal: str, at_s: float, value: float) -> int:
+        """Return how many sensors say this of a signal at `at_s`."""
+        kind, said = _KINDS.get(signal), self._said.get(signal, {})
+        if kind is None:
+            return 0
+        return sum(
+            at_s - since_s <= kind.span_s and told == value for since_s, told in said.values()
+        )
+
     def forget(self, source: str) -> None:
         """Let what a sensor said count no more."""
         for said in self._said.values():

@@ -139,6 +139,8 @@ class Watched:
         values["n_awaited"] = float(len(window.age_s))
         if self.sources:
             values["n_keys_lost"] = float(n_keys_lost(self.sources))
+        values["n_lead_off_flag"] = float(self.bedside.n_saying("lead_off_flag", 1.0, now_s))
+        values["n_contact_flag"] = float(self.bedside.n_saying("contact_flag", 0.0, now_s))
         values["unheard_s"] = now_s - min(self.unheard.values(), default=now_s)
         values.update(equipment)
         self.vitals = values

@@ -2,9 +2,11 @@
 
 import math
 
+import msgspec
 import pytest
 
 from edge.alarms.key_lost import RULE
+from edge.alerts import Answer
 from edge.assemble import assemble
 from edge.bits import date_time_s, pack_sfloat
 from edge.events import (
@@ -161,6 +163,29 @@ def test_two_sensors_do_not_hide_that_one_is_off():
     _, records = live(packets, 60.0)
 
     assert states(records, "lead_off")[0][1] is AlertState.RAISED
+
+
+def test_having_answered_for_one_sensor_that_is_off_does_not_hide_the_next():
+    off = bytes([0x08, 0xFF, 0x07, 0xFF, 0x07, 0x00, 0x88, 0x00])
+    clips = [(CLIP, 1.0), ("another clip", 60.0)]
+    packets = [
+        Packet(source, uuid(0x2A5F), first_s + i, off)
+        for source, first_s in clips
+        for i in range(120)
+        if first_s + i < 90.0
+    ]
+    watched = assemble(PipelineSettings(), "x")
+    packets.sort(key=lambda p: p.arrived_s)
+    watched.advance([p for p in packets if p.arrived_s < 30.0], 29.0)
+    (alert,) = [a for a in watched.live().alerts if a.rule == "lead_off"]
+    answer = Answer("acknowledge", alert.id, "Ann")
+    said = Packet("person", "person:answer", 29.5, msgspec.json.encode(answer))
+    rest = [said, *(p for p in packets if p.arrived_s >= 30.0)]
+    records = watched.advance(rest, 90.0).records
+
+    told = states(records, "lead_off")
+    assert [state for _, state in told] == ["acknowledged", "ended", "raised"]
+    assert 63.0 <= told[-1][0] <= 66.0
 
 
 def test_two_straps_do_not_count_every_beat_twice():

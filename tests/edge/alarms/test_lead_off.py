@@ -64,3 +64,10 @@ def test_a_pending_flag_beside_an_unreadable_one_keeps_the_answer_open():
     said = run([LEAD] * 5 + [{"lead_off_flag": math.nan, **CONTACT}])
 
     assert said[-1].present is None
+
+
+def test_one_more_sensor_without_contact_is_a_fault_of_its_own():
+    one, two = (run([{**CONTACT, "n_contact_flag": n}] * 4)[-1] for n in (1.0, 2.0))
+
+    assert set(two.evidence) - set(one.evidence) == {"contact_flag_2"}
+    assert two.reason == "sensor without contact for 3 s, 2 sensors say so"

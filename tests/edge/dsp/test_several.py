@@ -70,3 +70,13 @@ def test_one_sensor_alone_is_taken_at_its_word(signal, told):
         now_s += step_s
         counts = several.worst(signal, "a", now_s, value)
         assert counts == value or (math.isnan(counts) and math.isnan(value))
+
+
+def test_sensors_that_say_the_same_are_counted_while_it_stands():
+    several = Several()
+    for source, value in (("a", 0.0), ("b", 0.0), ("c", 1.0)):
+        several.worst("contact_flag", source, 10.0, value)
+
+    assert several.count("contact_flag", 10.0 + SAID_S, 0.0) == 2
+    assert several.count("contact_flag", 10.1 + SAID_S, 0.0) == 0
+    assert several.count("any_au", 10.0, 0.0) == 0
