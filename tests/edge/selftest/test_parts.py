@@ -159,7 +159,8 @@ def test_no_data_at_all_fails(tmp_path: Path) -> None:
         (10.0, 10_000, "uart", PASSED),
         (11.0, 10_000, "uart", FAILED),
         (11.0, 100, "uart", PASSED),  # a thermometer: one packet in 10 s
-        (41.0, 100, "uart", FAILED),
+        (25.0, 300, "uart", PASSED),  # three at a time
+        (101.0, 100, "uart", FAILED),
         (301.0, 1, "uart", FAILED),
         (3600.0, 1, uuid(0x2A35), UNKNOWN),  # a cuff speaks when it is used
         (11.0, 10_000, uuid(0x2A37), FAILED),
