@@ -6,6 +6,9 @@ wave comes that has shown breaths before (`edge.dsp.breaths`); otherwise, and wh
 known to be off (a chest impedance is measured through it), the answer is None; once it is on again,
 the absence counts from then.
 
+A hole in the wave in the midst of a pause is no breath: that it is over is said only once one was
+seen (``last_breath_age_s``); until then the answer is None.
+
 Latching: a pause that is over is still something a person has to know of.
 """
 
@@ -39,6 +42,9 @@ def step(
         breath_age_s = min(breath_age_s, at_s - state)
     limit_s = settings["limit_s"]
     if breath_age_s < limit_s:
+        if not values.get("last_breath_age_s", nan) < limit_s:
+            reason = "no breath seen yet since the wave came back"
+            return state, Finding(seen.patient, NAME, at_s, None, reason)
         return state, Finding(seen.patient, NAME, at_s, False, "breathes")  # noqa: FBT003
     reason = f"no breath for {breath_age_s:.0f} s, limit {limit_s:g} s"
     evidence = {"breath_age_s": breath_age_s, "limit_s": limit_s}

@@ -102,9 +102,7 @@ def compute(window: Window) -> Mapping[str, float]:
     values["beat_age_s"] = _beat_age_s(window, end_s, quality, rr)
     values["ecg_quality"] = quality
     values["resp_brpm"] = _resp_brpm(signals, end_s)
-    # Both ages are missing, or NaN, where there is no wave or nothing in it was recognised.
-    if window.age_s.get("resp_au", nan) <= WAVE_LIMIT_S:
-        values["breath_age_s"] = window.age_s.get("breath_brpm", nan)
+    _note_breaths(values, window)
     for signal, limit_s in _LATEST.items():
         if signal in signals:
             values[signal] = _latest(signals[signal], end_s, limit_s)
@@ -160,6 +158,17 @@ def _resp_brpm(signals: Mapping[str, Samples], end_s: float) -> float:
     told = signals.get("resp_brpm")
     value = nan if told is None else _latest(told, end_s, RESP_LIMIT_S)
     return rate_brpm(signals.get("breath_brpm"), end_s) if isnan(value) else value
+
+
+def _note_breaths(values: dict[str, float], window: Window) -> None:
+    """Put in since when no breath could be seen, and when one was seen last."""
+    # Both ages are missing, or NaN, where there is no wave or nothing in it was recognised.
+    if not window.age_s.get("resp_au", nan) <= WAVE_LIMIT_S:
+        return
+    values["breath_age_s"] = window.age_s.get("breath_brpm", nan)
+    breaths = window.signals.get("breath_brpm")
+    if breaths is not None and breaths.times_s is not None:
+        values["last_breath_age_s"] = window.end_s - breaths.times_s.item(-1)
 
 
 def _beat_age_s(window: Window, end_s: float, quality: float, rr: Samples | None) -> float:
@@ -218,6 +227,7 @@ _WORDS = {
     "pulse_bpm": "pulse rate of the oximeter, beats a minute",
     "resp_brpm": "respiration rate, breaths a minute",
     "breath_age_s": "time without a breath in a breathing wave, s",
+    "last_breath_age_s": "time since the last breath that was seen, s",
     "temp_degc": "temperature, degrees Celsius",
     "skin_degc": "temperature of the skin, which is not the body's, degrees Celsius",
     "lead_off_flag": "an electrode is off (1) or not (0)",

@@ -43,7 +43,7 @@ def test_no_rate_is_no_answer(fact):
 
 
 def ages(ages_s, **also):
-    return [{"breath_age_s": age_s, **also} for age_s in ages_s]
+    return [{"breath_age_s": age_s, "last_breath_age_s": age_s, **also} for age_s in ages_s]
 
 
 def test_no_breath_is_found_at_thirty_seconds_and_latches():
@@ -66,5 +66,17 @@ def test_an_electrode_that_is_off_is_no_standstill_and_the_absence_counts_from_w
     said = [f.present for f in run(no_breath.RULE, off + on)]
 
     assert said[:5] == [None] * 5
-    assert said[5:34] == [False] * 29
+    assert said[5:34] == [None] * 29  # on again, and no breath seen through it yet
     assert set(said[34:]) == {True}
+
+
+def test_a_hole_in_the_wave_does_not_end_a_pause_in_breathing():
+    # Three seconds are missing, 40 s into a pause: the absence counts anew, but nobody breathed.
+    before = ages(range(25, 40))
+    after = [{"breath_age_s": i, "last_breath_age_s": 43.0 + i} for i in range(40)]
+    breath = ages([0.0])
+    said = [f.present for f in run(no_breath.RULE, [*before, {}, *after, *breath])]
+
+    assert said[:15] == [False] * 5 + [True] * 10
+    assert said[15:46] == [None] * 31
+    assert said[46:] == [True] * 10 + [False]
