@@ -144,7 +144,9 @@ class Player:
         self._listen()
         code = self._child.returncode
         how = "closed its input" if code is None else _how(code)
-        words = " ".join(self._said.split()) or "it said nothing"
+        # ALSA complains in many lines; aplay's own, the last, says what came of it.
+        lines = [line.strip() for line in self._said.splitlines() if line.strip()]
+        words = lines[-1] if lines else "it said nothing"
         return PlayerError(
             f"aplay on ALSA device {self.device!r} {how} ({words}): see that the loudspeaker's "
             f"card is there (`aplay -l`) and that no other program holds it"

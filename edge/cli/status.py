@@ -316,7 +316,7 @@ def _vital_rows(patient: dict[str, Any]) -> list[tuple[str, str, str]]:
     names = [
         name
         for name in names
-        if not name.startswith(("n_", "news2_", "battery_", "silent_", "rhythm_"))
+        if not name.startswith(("n_", "news2_", "battery_", "silent_", "rhythm_", "fall_"))
     ]
     rows = []
     for name in names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -12,9 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.edge.annunciators.sound_card import SoundCard
+
 TITLE = "Processes, each fresh: wall and CPU of the start, resident memory."
 STEADY_S = 20.0
-"""`homeward run` is weighed after so long with one simulated ECG board."""
+"""`homeward run` is left alone for so long with one simulated ECG board, then watched as long."""
 
 _IMPORTS = {
     "python3 -c pass": "pass",
@@ -57,7 +58,7 @@ def measure(repeats: int) -> list[dict[str, object]]:
                 "RSS MB": round(rss, 1),
             }
         )
-    rows.append(_daemon())
+    rows += [_daemon(sound=False), _daemon(sound=True)]
     return rows
 
 
@@ -74,29 +75,51 @@ def _start(code: str) -> tuple[float, float, float]:
         return wall_s, used.ru_utime + used.ru_stime, int(told.read()) / 1024
 
 
-def _daemon() -> dict[str, object]:
-    """Weigh ``homeward run`` with one ECG source after it has settled."""
+def _daemon(*, sound: bool) -> dict[str, object]:
+    """Weigh ``homeward run`` with one ECG source after it has settled, and what it computes."""
     with tempfile.TemporaryDirectory() as folder:
+        card = SoundCard(Path(folder))
         config = Path(folder) / "box.toml"
         config.write_text(
             '[[sources]]\nreader = "simulated"\nscenario = "quiet"\ndevices = ["board"]\n'
+            f"[annunciators.sound]\nenabled = {str(sound).lower()}\n"
         )
-        command = [_homeward(), "run", "--config", str(config), "--data-dir", folder]
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "edge", "run", "--config", str(config)]
+        command += ["--data-dir", folder]
+        child = subprocess.Popen(
+            command,
+            env={**os.environ, "ALSA_CONFIG_PATH": str(card.config)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
             time.sleep(STEADY_S)
+            spent_s = _spent_s(child.pid)
+            time.sleep(STEADY_S)
+            spent_s = _spent_s(child.pid) - spent_s
             status = Path(f"/proc/{child.pid}/status").read_text()
+            threads = Path(f"/proc/{child.pid}/task").glob("*/children")
+            players = [player for thread in threads for player in thread.read_text().split()]
+            player_mb = sum(_resident_mb(int(player)) for player in players)
         finally:
             child.send_signal(signal.SIGTERM)
             child.wait(30)
+            card.unplug()
     rss = next(line for line in status.splitlines() if line.startswith("VmRSS"))
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    with_sound = f", loudspeaker (aplay: {player_mb:.0f} MB more)" if sound else ""
     return {
-        "process": f"homeward run, one ECG source, after {STEADY_S:.0f} s (peak)",
+        "process": f"homeward run, one ECG source{with_sound}, after {2 * STEADY_S:.0f} s (peak)",
+        "CPU ms": f"{1000 * spent_s / STEADY_S:.0f} a second",
         "RSS MB": f"{int(rss.split()[1]) / 1024:.1f} ({int(peak.split()[1]) / 1024:.1f})",
     }
 
 
-def _homeward() -> str:
-    beside = Path(sys.executable).with_name("homeward")
-    return str(beside) if beside.exists() else shutil.which("homeward") or "homeward"
+def _spent_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) / 1024
