@@ -196,7 +196,7 @@ def _act_row(when: When, stored: StoredAlarmEvent) -> list[str | Text]:
     return [
         str(when),
         event.priority.value if event.priority else "",
-        event.patient or "everybody",
+        event.patient or ("the box" if event.alert_id else "everybody"),
         Text(act + of, style="italic"),
         f"by {event.by}" if event.by else "",
         span_text(lasts_s),
