@@ -31,6 +31,7 @@ from edge.discover import discover
 from edge.limits import Decision, Reload, decide
 from edge.pipeline import RuleSettings
 from edge.pipeline.alarms import Alarms
+from edge.pipeline.kept import Remembered, pack, unpack
 from edge.pipeline.limits import alert_rule, scale_record, take_limits
 from edge.pipeline.rules import PatientRules
 from edge.records import AlarmEvent, Alert, LimitAct, Outcome, SettingChange
@@ -180,12 +181,14 @@ def _clear_bed(store: Store, decision: Decision, clock: BootClock) -> list[Alert
         return []
     engine = AlertEngine(store.run.run_id, {})
     try:
-        engine.restore(kept.state)
+        remembered = unpack(kept.state)
+        engine.restore(remembered.alerts)
     except ValueError as error:
         raise StoreError(str(error)) from error
     told = decision.told
     now_s = clock.now_s() if kept.at.boot_id == clock.boot_id else kept.at.boot_s
     answer = Answer("resume", by=told.by, role=told.role, patient=told.patient)
     ended = engine.begin_patient(answer, now_s)
-    store.backlog.keep(KeptAlerts(engine.state(), kept.at))
+    entered = {name: held for name, held in remembered.held.items() if name != told.patient}
+    store.backlog.keep(KeptAlerts(pack(Remembered(engine.state(), entered)), kept.at))
     return ended

@@ -218,8 +218,7 @@ class History:
     def counts(self) -> dict[str, int]:
         """Return how many rows each table holds."""
         records = ("runs", "alerts", "alarm_events", "summaries", "gaps", "scores")
-        tables = (*records, "readings", "links", "self_tests")
-        tables = (*records, "readings", "links", "setting_changes")
+        tables = (*records, "readings", "links", "self_tests", "setting_changes")
         with self._asking():
             return {table: self._database.table(table).count for table in tables}
 

@@ -88,6 +88,7 @@ def test_a_fault_is_an_alert_within_ten_seconds_and_ends_when_it_is_mended(
 
 def test_every_rule_of_the_box_is_tried_above() -> None:
     tried = {rule for rule, *_ in FAULTS} | {"sync_stale"}
+    tried |= {"self_test_failed", "self_test_overdue"}  # test_self_test_rules.py
     assert {rule.name for rule in BOX_RULES} <= tried
 
 

@@ -191,7 +191,7 @@ def test_a_second_notifier_is_refused(told: Told) -> None:
 def test_an_unknown_alert_and_a_stage_that_is_none_are_refused(told: Told) -> None:
     with pytest.raises(ControlError, match="no alert 'made-up'"):
         told.box.ask(Delivered("made-up", "sent", "x", 1.0))
-    assert told.box.ask(Delivered(told.alert["id"], "sent", "x", 1.0)) == {}
+    assert told.box.ask(Delivered(told.alert["id"], "sent", "x", 1.0)) == {"stored": True}
 
 
 def test_who_answers_and_that_it_is_over_is_told_to_those_who_were_told(told: Told) -> None:

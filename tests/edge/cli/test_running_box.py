@@ -83,7 +83,8 @@ def test_status_shows_patient_alert_sources_and_store(watched: Watched) -> None:
     *facts, last = map(json.loads, watched.box.call("status", "--json").stdout.splitlines())
     assert (last["record"], last["pid"]) == ("status", watched.monitor.pid)
     assert last["n_alerts"] >= 1
-    assert {fact["record"] for fact in facts} == {"patient", "alert", "source", "link", "store"}
+    kinds = {"patient", "alert", "source", "link", "store", "limits"}
+    assert {fact["record"] for fact in facts} == kinds
 
 
 def test_a_trace_is_the_last_seconds_of_a_signal(watched: Watched) -> None:
