@@ -21,8 +21,12 @@ NOTICES_SOCKET: Final = "notices.sock"
 
 STALLED_S: Final = 30.0
 """A monitor whose tick has not moved on for so long is as good as gone."""
-HEARD_S: Final = 8.0
-"""A notifier that has not told how it is for so long is gone; it is due every 2 s."""
+HEARD_S: Final = 7.0
+"""A notifier that has not told how it is for so long is gone; it is due every 2.2 s at the latest.
+
+The alert `cannot_notify` is due 10 s after its end: these 7, until the next turn of the box watch
+(1.0), the next tick (0.25), and the next second of the rule (1.0) make 9.25 at most; what it
+waits itself (``delay_s``, 3) counts from the last word of the notifier, and has passed by then."""
 
 _WORDS: Final = {
     "spo2": "SpO2",
@@ -132,6 +136,8 @@ class NoticesReport(msgspec.Struct, frozen=True):
         Why notices do not go out; empty: they do, or are not wanted.
     failing_s : float | None
         For how long; None: not failing.
+    since_s : float | None
+        The same as a moment of the boot clock, which stays the same while it fails.
     """
 
     wanted: bool
@@ -140,6 +146,7 @@ class NoticesReport(msgspec.Struct, frozen=True):
     failing_s: float | None
     ways: tuple[Way, ...] = ()
     deadman: Way | None = None
+    since_s: float | None = None
 
 
 def plain_words(rule: str) -> str:

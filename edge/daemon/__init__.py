@@ -42,6 +42,7 @@ from edge.control.server import ControlServer
 from edge.daemon.answers import Answers
 from edge.daemon.boxwatch import BoxWatch
 from edge.daemon.boxwatch.opening import open_boxwatch
+from edge.daemon.boxwatch.parts import NoticesPart
 from edge.daemon.intake import Intake, Link
 from edge.daemon.local import Chosen, Local
 from edge.daemon.model import LiveModel
@@ -220,6 +221,7 @@ class Daemon:
         self._answers.annunciators = self._answers.proof.reports = self._local.reports
         self._control = ControlServer(places.socket, self._answers.answer)
         self.notices = self._answers.notices
+        self.boxwatch.know_with(NoticesPart(self.notices.report))
         self._notices = ControlServer(places.socket.with_name(NOTICES_SOCKET), self.notices.answer)
 
     def show_with(self, *shows: Show) -> None:

@@ -186,11 +186,13 @@ class Noticeboard:
             late = wanted and age_s > (START_S if heard is None else HEARD_S)
             trouble = "the notifier does not run: start it with `homeward notify`" if late else ""
             known_s = None if heard is None else age_s
-            return NoticesReport(wanted, known_s, trouble, age_s if late else None)
+            since_s, failing_s = (self._heard_s, age_s) if late else (None, None)
+            return NoticesReport(wanted, known_s, trouble, failing_s, since_s=since_s)
         broken = [way for way in heard.ways if not way.works]
         trouble = "; ".join(f"{way.name}: {way.reason}" for way in broken)
-        failing_s = max((now_s - way.since_s for way in broken), default=None)
-        return NoticesReport(wanted, age_s, trouble, failing_s, heard.ways, heard.deadman)
+        since_s = min((way.since_s for way in broken), default=None)
+        failing_s = None if since_s is None else max(0.0, now_s - since_s)
+        return NoticesReport(wanted, age_s, trouble, failing_s, heard.ways, heard.deadman, since_s)
 
     async def _board_after(self, request: Notices) -> Board:
         if request.after == self._change and request.wait_s > 0.0:

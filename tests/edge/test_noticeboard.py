@@ -23,7 +23,7 @@ from edge.control import (
     Trace,
     Way,
 )
-from edge.control.board import plain_words
+from edge.control.board import HEARD_S, plain_words
 from edge.daemon import noticeboard as noticeboard_module
 from edge.daemon.intake import LinkReport, LinkState
 from edge.daemon.noticeboard import Noticeboard, Noticed
@@ -181,7 +181,7 @@ def test_that_notices_do_not_go_out_is_known_with_for_how_long(scene: Scene) -> 
     scene.now_s += 2.0
     report = scene.board.report()
     assert "the notifier does not run" in report.trouble
-    assert (report.failing_s, report.age_s) == (61.0, None)
+    assert (report.failing_s, report.age_s, report.since_s) == (61.0, None, 1000.0)
     scene.ask(NoticesState(1, (Way("anna", works=True, since_s=0.0),)))
     report = scene.board.report()
     assert (report.trouble, report.failing_s, report.age_s) == ("", None, 0.0)
@@ -189,8 +189,11 @@ def test_that_notices_do_not_go_out_is_known_with_for_how_long(scene: Scene) -> 
     scene.ask(NoticesState(1, (broken,)))
     report = scene.board.report()
     assert (report.trouble, report.failing_s) == ("anna: no network", 12.0)
-    scene.now_s += 8.5
-    assert scene.board.report().failing_s == 8.5
+    assert report.since_s == broken.since_s
+    spoke_s = scene.now_s
+    scene.now_s += HEARD_S + 0.5
+    report = scene.board.report()
+    assert (report.failing_s, report.since_s) == (HEARD_S + 0.5, spoke_s)
 
 
 def test_without_anybody_to_tell_nothing_is_amiss(scene: Scene) -> None:

@@ -1,7 +1,7 @@
 """The box watches itself: what can be known of it, told to the pipeline as ``box:health``.
 
     this file   the turn of every second; what is told, and when
-    parts       what the running monitor knows without waiting: clock, recording, sound
+    parts       what the running monitor knows without waiting: clock, recording, sound, notices
     looks       looks that may hang, each in a thread of its own
     disk        room on the disk, and whether it can be written
     hardware    power supply, heat, memory: files of the kernel
@@ -24,7 +24,8 @@ delays of their own. `tests/edge/daemon/test_boxwatch.py` and
 | the packet log ended                               | cannot_record   | low         | 6  |
 | one way to be heard or seen fails, another works   | cannot_be_heard | medium      | 4 * |
 | nothing at the box can be heard or seen            | cannot_be_heard | high        | 4 * |
-| notices cannot be delivered                        | cannot_notify   | medium      | 6  |
+| the notifier is gone                               | cannot_notify   | medium      | 10 |
+| it says that notices cannot be delivered           | cannot_notify   | medium      | 6  |
 | an alert waits 1 h to leave the box; 12 h          | sync_stale      | low, medium | 3  |
 | too little voltage                                 | under_voltage   | medium      | 5  |
 | 80 degrees Celsius; 85                             | over_heat       | low, medium | 5  |

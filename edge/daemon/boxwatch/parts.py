@@ -1,4 +1,4 @@
-"""What the running monitor knows of the box without waiting: its clock, its records, its sound."""
+"""What the running monitor knows of the box without waiting: clock, records, sound, notices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from edge.clock import WallEntry
+from edge.control.board import NoticesReport
 from edge.daemon.local import BUTTON, AnnunciatorReport
 from edge.daemon.recorder import StoreReport
 from edge.events import BoxHealth
@@ -120,6 +121,24 @@ class SoundPart:
         if report.name not in self._worked and now_s - opened_s < START_S:
             return BoxHealth()  # it has yet to show what it can
         return BoxHealth({}, {name: report.since_s})
+
+
+class NoticesPart:
+    """Whether people who are not in the room can be told; unknown where nobody is to be."""
+
+    def __init__(self, report: Callable[[], NoticesReport]) -> None:
+        self._report = report
+
+    def __call__(self, now_s: float) -> BoxHealth:
+        """Return what is known now."""
+        report = self._report()
+        never_heard = report.age_s is None and report.since_s is None  # it may be starting
+        if not report.wanted or never_heard:
+            return BoxHealth()
+        if report.since_s is None:
+            return BoxHealth({"notices_fails_s": 0.0})
+        # The notifier may say any moment; one that is to come is none it can have failed since.
+        return BoxHealth({}, {"notices_fails_s": min(report.since_s, now_s)})
 
 
 def joined(told: Sequence[BoxHealth]) -> BoxHealth:

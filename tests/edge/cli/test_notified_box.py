@@ -14,10 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from edge.clock import BootClock
 from edge.control import ControlError, Delivered, Status
+from tests.edge.alarms.box_night import DUE_S
 from tests.edge.cli.box import Box, status_of, wait_for
+from tests.edge.cli.test_watched_box import alert_of
 from tests.edge.notices.far_away import TOPIC, Far, serving, wretched
 
+CLOCK = BootClock()
 START_S = 40.0
 ALARM_S = 40.0
 STOP_S = 15.0
@@ -237,21 +241,29 @@ def test_without_anybody_to_tell_it_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in said.stderr
 
 
-def test_the_status_says_when_nobody_tells(tmp_path: Path) -> None:
+def test_a_notifier_that_is_killed_is_an_alarm_until_it_runs_again(tmp_path: Path) -> None:
     with serving(Far()) as far:
         box = notified_box(tmp_path, far)
         monitor, notifier = box.start("--simulate", "quiet"), notify(box)
         try:
             wait_for(lambda: (status_of(box) or {}).get("notices", {}).get("ways"), START_S, "it")
             assert status_of(box)["notices"]["trouble"] == ""
+            assert alert_of(box, "cannot_notify")() is None
+            killed_s = CLOCK.now_s()
             notifier.kill()
-            began_s = time.monotonic()
-            trouble = wait_for(lambda: box.ask(Status())["notices"]["trouble"], 20.0, "the trouble")
-            assert time.monotonic() - began_s < 10.0
-            assert "the notifier does not run" in trouble
+            notifier.communicate(timeout=STOP_S)
+            alert = wait_for(alert_of(box, "cannot_notify"), 2 * DUE_S, "cannot_notify")
+            print(f"raised {alert['at_s'] - killed_s:.1f} s after the notifier was killed")
+            assert 0.0 < alert["at_s"] - killed_s <= DUE_S
+            assert (alert["priority"], alert["patient"]) == ("medium", "")
+            assert "the notifier does not run" in box.ask(Status())["notices"]["trouble"]
             assert "! notices do not go out: the notifier does not run" in box.call("status").stdout
+            notifier = notify(box)
+            wait_for(lambda: alert_of(box, "cannot_notify")() is None, START_S, "the end")
+            assert box.ask(Status())["notices"]["trouble"] == ""
         finally:
-            notifier.communicate()
+            notifier.kill()
+            notifier.communicate(timeout=STOP_S)
             end(monitor)
 
 

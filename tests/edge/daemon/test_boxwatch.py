@@ -16,10 +16,11 @@ import pytest
 
 from edge.assemble import assemble
 from edge.clock import BootClock, WallEntry
+from edge.control.board import HEARD_S, NoticesReport
 from edge.daemon.boxwatch import AGAIN_S, BoxWatch, Look
 from edge.daemon.boxwatch.disk import Disk
 from edge.daemon.boxwatch.hardware import Hardware
-from edge.daemon.boxwatch.parts import ClockPart, RecorderPart, SoundPart
+from edge.daemon.boxwatch.parts import ClockPart, NoticesPart, RecorderPart, SoundPart
 from edge.daemon.boxwatch.steady import Steady
 from edge.daemon.local import AnnunciatorReport
 from edge.daemon.recorder import StoreReport
@@ -132,6 +133,41 @@ def test_what_another_part_of_the_monitor_knows_is_told_too() -> None:
     failing_since_s = monitor.now_s
     monitor.watch.know_with(lambda _: BoxHealth({}, {"notices_fails_s": failing_since_s}))
     assert monitor.raised_after("cannot_notify") <= DUE_S
+
+
+def test_a_notifier_that_falls_silent_is_told_in_time_and_ends_when_it_speaks_again() -> None:
+    state = NoticesReport(wanted=True, age_s=0.1, trouble="", failing_s=None)
+    monitor = Monitor(NoticesPart(lambda: state))
+    monitor.live(4.0)
+    assert monitor.pipeline.live().box == {"notices_fails_s": 0.0}
+    spoke_s = monitor.now_s
+    monitor.live(HEARD_S)  # so long nobody can know
+    assert monitor.alerts == []
+    failing = {"trouble": "gone", "failing_s": HEARD_S, "since_s": spoke_s}
+    state = msgspec.structs.replace(state, **failing)
+    assert HEARD_S + monitor.raised_after("cannot_notify") <= DUE_S
+    n_told = len(monitor.told)
+    monitor.live(20.0)
+    assert len(monitor.told) == n_told  # since when it fails has not changed
+    state = msgspec.structs.replace(state, trouble="", failing_s=None, since_s=None)
+    monitor.ended("cannot_notify")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        NoticesReport(wanted=False, age_s=None, trouble="", failing_s=None),
+        NoticesReport(wanted=False, age_s=1.0, trouble="x", failing_s=9.0, since_s=900.0),
+        NoticesReport(wanted=True, age_s=None, trouble="", failing_s=None),
+    ],
+)
+def test_notices_nobody_wants_and_a_notifier_that_may_be_starting_are_not_known(
+    state: NoticesReport,
+) -> None:
+    monitor = Monitor(NoticesPart(lambda: state))
+    monitor.live(20.0)
+    assert monitor.alerts == []
+    assert monitor.pipeline.live().box == {}
 
 
 # --- looks that hang -----------------------------------------------------------------------------
