@@ -28,6 +28,7 @@ from edge.records import Outcome, Packet, SelfTest, SelfTestRow, Verdict
 from edge.selftest import ANSWER_S, Bench, Part, row
 from edge.selftest._schedule import FIRST_S
 from edge.store import History, Run, Store
+from tests.edge.cli.box import MACHINE
 from tests.edge.selftest.bench import config
 
 HOUR_S = 3600.0
@@ -350,7 +351,7 @@ def test_a_restart_tells_the_rules_how_old_the_last_test_is(tmp_path: Path) -> N
 
 def test_the_monitor_ticks_on_while_parts_hang_and_stores_what_they_found(tmp_path: Path) -> None:
     clock = BootClock()
-    told = config(tmp_path)
+    told = config(tmp_path, MACHINE)
     run = Run("run-1", clock.boot_id, clock.now_s(), "0.1.0", "digest")
     pipeline = assemble(settings_of(told), "run-1", start_s=run.started_s)
     places = Places(tmp_path / "homeward.db", tmp_path / "control.sock")
