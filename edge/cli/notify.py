@@ -23,9 +23,10 @@ from edge.discover import discover
 from edge.notices import NoticesError
 from edge.notices.channels import Channel
 from edge.notices.deadman import NAME, ping
-from edge.notices.notifier import Notifier, Open, open_ways
+from edge.notices.notifier import Notifier
 from edge.notices.proof import prove
 from edge.notices.secret import Secret, read_secret
+from edge.notices.ways import Open, open_ways
 from edge.records import Priority
 
 LOCK = "notices.lock"

@@ -29,3 +29,10 @@ class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
             description="While an alarm sounds the daily test waits, at most this long.",
         ),
     ] = 7200.0
+    notices: Annotated[
+        bool,
+        Meta(
+            description="With a test notice to each of [[notices]], of the least priority: a phone "
+            "shows it and rings not. Without, a way that broke is found when it is needed."
+        ),
+    ] = True

@@ -121,6 +121,22 @@ class NoticesState(_Request, frozen=True, tag="notices_state"):
     deadman: Way | None = None
 
 
+class WayProof(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a test notice to one destination showed: taken by its service; held by it; in words."""
+
+    name: Annotated[str, Meta(max_length=64)]
+    sent: bool
+    received: bool
+    text: Annotated[str, Meta(max_length=300)] = ""
+
+
+class NoticesProof(_Request, frozen=True, tag="notices_proof"):
+    """What test notice `n` showed, which the board had asked the notifier for."""
+
+    n: int
+    ways: Annotated[tuple[WayProof, ...], Meta(max_length=32)]
+
+
 class ChangeLimits(_Request, frozen=True, tag="limits"):
     """A person changes how a patient is watched; see `edge.limits`.
 
@@ -195,5 +211,6 @@ Request: TypeAlias = (
     | Notices
     | Delivered
     | NoticesState
+    | NoticesProof
     | SelfTestRequest
 )

@@ -28,6 +28,9 @@ The alert `cannot_notify` is due 10 s after its end: these 7, until the next tur
 (1.0), the next tick (0.25), and the next second of the rule (1.0) make 9.25 at most; what it
 waits itself (``delay_s``, 3) counts from the last word of the notifier, and has passed by then."""
 
+PROVE_S: Final = 20.0
+"""A way that has not taken a test notice after so long has failed."""
+
 _WORDS: Final = {
     "spo2": "SpO2",
     "hr": "heart rate",
@@ -106,6 +109,8 @@ class Board(msgspec.Struct, frozen=True):
         Somebody has paused it.
     standing, ended : tuple[AlertNotice, ...]
         Alerts that stand, and the last that ended in this run.
+    proof : int
+        The number of the test notice that is asked for by every way, once; 0: none is.
     """
 
     change: int
@@ -121,6 +126,7 @@ class Board(msgspec.Struct, frozen=True):
     paused: bool = False
     standing: tuple[AlertNotice, ...] = ()
     ended: tuple[AlertNotice, ...] = ()
+    proof: int = 0
 
 
 class NoticesReport(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@
     answers     what the control socket is told
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
+    roundtrip   a test notice it is asked for, and what came of it
     proof       what is written down of how every alert was told
     limits      what they change in how patients are watched
     local       sound and light at the box itself
@@ -27,6 +28,7 @@ import asyncio
 import math
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -241,8 +243,9 @@ class Daemon:
         """Test the alarm path daily and when asked, from when it runs."""
         parts = (self._pipeline, self._intake, self._recorder, self._local, self._run_facts)
         around = Around(*parts, self._beginning.model_trouble)
-        self._answers.self_tests = SelfTests(config, self._clock, around, before)
-        return self._answers.self_tests
+        tests = self._answers.self_tests = SelfTests(config, self._clock, around, before)
+        tests.notice = partial(self.notices.round_trip.prove, sends=config.selftest.notices)
+        return tests
 
     def let_limits_change(self, config: Config, reload: Reload, trouble: str = "") -> None:
         """Let people change the limits of `config` while it runs; `trouble`: some were lost."""

@@ -25,6 +25,7 @@ from edge.control import (
     FollowSelfTest,
     Live,
     Notices,
+    NoticesProof,
     NoticesState,
     Ping,
     Request,
@@ -155,7 +156,7 @@ class Answers:
                 return await self._alerts(limit)
             case Delivered():
                 return await self._delivered(request)
-            case Notices() | NoticesState():
+            case Notices() | NoticesState() | NoticesProof():
                 return await self.notices.answer(request)
             case ChangeLimits() | BeginSelfTest() | FollowSelfTest() | AnswerSelfTest():
                 return await self._at_a_desk(request)

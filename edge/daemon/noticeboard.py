@@ -20,7 +20,16 @@ import msgspec
 import structlog
 
 from edge.clock import WallLog
-from edge.control import Acknowledge, ControlError, Delivered, Notices, NoticesState, Ping, Request
+from edge.control import (
+    Acknowledge,
+    ControlError,
+    Delivered,
+    Notices,
+    NoticesProof,
+    NoticesState,
+    Ping,
+    Request,
+)
 from edge.control.board import (
     HEARD_S,
     STALLED_S,
@@ -30,6 +39,7 @@ from edge.control.board import (
     notice_of,
 )
 from edge.daemon.intake import LinkReport
+from edge.daemon.roundtrip import RoundTrip
 from edge.live import Live
 from edge.pipeline import Pipeline
 from edge.records import AlarmEvent, Alert, AlertState, Record, Role, Step
@@ -101,6 +111,8 @@ class Noticeboard:
         """What the notifier reported, the latest last."""
         self.ledger: Callable[[Delivered], Awaitable[Any]] | None = None
         """Keeps each report instead, and refuses what it does not believe, where there is one."""
+        self.round_trip = RoundTrip(self.report, self._wake)
+        """Asks for a test notice, for the self-test."""
         self._change = 0
         self._changed = asyncio.Event()
         self._ended: deque[tuple[Alert, Step]] = deque(maxlen=N_ENDED)
@@ -126,6 +138,9 @@ class Noticeboard:
             case NoticesState():
                 self._heard, self._heard_s = request, self._now_s()
                 return {}
+            case NoticesProof():
+                self.round_trip.take(request)
+                return {}
             case Acknowledge() if self.noticed.answers and request.role is Role.CARER:
                 return await self._acknowledge(request)
             case _:
@@ -143,9 +158,7 @@ class Noticeboard:
         elif record.state is AlertState.ENDED:
             self._ended.append((record, self._known.pop(record.id, Step.BOX)))
         self._known.update(self._pipeline.carried())
-        self._change += 1
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self._wake()
 
     def board(self, *, details: bool = False) -> Board:
         """Return what may be said now."""
@@ -175,6 +188,7 @@ class Noticeboard:
             live.signal.paused,
             tuple(told(alert, carried.get(alert.id, Step.BOX)) for alert in live.alerts),
             tuple(told(alert, step) for alert, step in self._ended),
+            self.round_trip.asked,
         )
 
     def report(self) -> NoticesReport:
@@ -193,6 +207,11 @@ class Noticeboard:
         since_s = min((way.since_s for way in broken), default=None)
         failing_s = None if since_s is None else max(0.0, now_s - since_s)
         return NoticesReport(wanted, age_s, trouble, failing_s, heard.ways, heard.deadman, since_s)
+
+    def _wake(self) -> None:
+        self._change += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def _board_after(self, request: Notices) -> Board:
         if request.after == self._change and request.wait_s > 0.0:

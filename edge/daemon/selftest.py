@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +42,7 @@ from edge.selftest import ANSWER_S, Bench, Heard, Part
 from edge.selftest._running import Runner
 from edge.selftest._schedule import Moment, due_since
 from edge.selftest._words import headline
+from edge.selftest.notices import DEADLINE_S
 from edge.store import Run
 
 LOOK_S: Final = 1.0
@@ -152,8 +154,8 @@ class SelfTests:
         self._task: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.notice: Callable[[], tuple[Verdict, str]] | None = None
-        """How the notifier proves itself; see `edge.selftest.Bench.notice`."""
+        self.notice: Callable[[], Coroutine[Any, Any, tuple[Verdict, str]]] | None = None
+        """How the notifier proves itself, in the loop; see `edge.selftest.Bench.notice`."""
 
     def start(self) -> None:
         """Tell the pipeline what is known, and begin to look when a test is due."""
@@ -308,7 +310,7 @@ class SelfTests:
             around.model_trouble,
             silent,
             self._clock.now_s() - around.run.started_s,
-            self.notice,
+            None if self.notice is None else partial(self._from_loop, self.notice),
             running.listening,
             lambda text: self._ask(running, text),
             lambda within_s: self._wait_for_press(running, within_s),
@@ -341,6 +343,14 @@ class SelfTests:
             return pressed.wait(within_s)
         finally:
             local.press_awaited = None
+
+    def _from_loop(
+        self, ask: Callable[[], Coroutine[Any, Any, tuple[Verdict, str]]]
+    ) -> tuple[Verdict, str]:
+        """Wait for what the loop is asked; called in a part's thread, which has a deadline."""
+        if self._loop is None:
+            return Verdict.UNKNOWN, "the monitor has just been stopped"
+        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result(DEADLINE_S)
 
     def _in_loop(self, do: Callable[..., None], *what: Any) -> None:  # noqa: ANN401  # handed on
         loop = self._loop

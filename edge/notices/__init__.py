@@ -12,6 +12,8 @@ network, the monitor goes on; whatever happens to the monitor, this process says
     fetch       one bounded HTTP exchange
     follower    the monitor's board, followed; reports handed back
     sender      one destination, served until the end
+    ways        the destinations as configured, opened
+    proof       a test notice by every way, when asked, and what it showed
     deadman     the ping that stops when the monitor does
     notifier    all of it, running
     channels/   one file a way to send

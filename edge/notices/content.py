@@ -170,6 +170,19 @@ def test(destination: str, box: str, number: str) -> Item:
     )
 
 
+def self_test(destination: str, box: str, number: str) -> Item:
+    """Return the test notice of the daily self-test: seen by who looks, and it wakes nobody."""
+    return Item(
+        name_of(destination, "test", number),
+        "test",
+        (),
+        Priority.INFORMATION,
+        f"Test from {box}: nothing to do",
+        "The box has tested itself; nothing has happened. That you see this shows that you can be "
+        "told of an alarm. Should it not come one day, look after the box.",
+    )
+
+
 def summary(destination: str, items: Sequence[Item]) -> Item:
     """Return one notice for many that must not each ring."""
     worst = max((item.priority for item in items), key=lambda priority: priority.rank)

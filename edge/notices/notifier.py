@@ -11,21 +11,21 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
 import structlog
 
 from edge.clock import BootClock
-from edge.config import Config, Notice
+from edge.config import Config
 from edge.control import Acknowledge, ControlError, NoticesState, Way
 from edge.control.board import NOTICES_SOCKET, STALLED_S, Board
 from edge.notices import NoticesError, content
-from edge.notices.channels import Channel, Opened
 from edge.notices.deadman import NAME, Watcher
 from edge.notices.follower import AwayError, Monitor
 from edge.notices.memory import Memory, MemoryFile
-from edge.notices.secret import Secret, read_secret
+from edge.notices.proof import Prover
+from edge.notices.secret import read_secret
 from edge.notices.sender import Sender
 from edge.notices.telling import Teller
+from edge.notices.ways import Open
 from edge.records import Role
 
 GONE_S: Final = STALLED_S
@@ -43,31 +43,6 @@ SLEPT_S: Final = 10.0
 """A second that took longer than that: this machine slept or stood still, not the monitor alone."""
 
 _log = structlog.get_logger("notify")
-
-
-class Open(msgspec.Struct, frozen=True):
-    """A destination with what is needed to send to it; `opened` None: `trouble` says why not."""
-
-    way: Notice
-    opened: Opened | None
-    buttons: dict[str, bool]
-    secret: Secret | None = None
-    trouble: str = ""
-
-
-def open_ways(config: Config, channels: Sequence[Channel]) -> tuple[Open, ...]:
-    """Return every destination; one that cannot be used says why and keeps no other from it."""
-    known = {channel.name: channel for channel in channels}
-    return tuple(_opened(way, known[way.channel], config) for way in config.notices)
-
-
-def _opened(way: Notice, channel: Channel, config: Config) -> Open:
-    try:
-        secret = read_secret(way.url_file, config.box.data_dir)
-        opened = channel.open(way.settings, secret)
-    except NoticesError as error:
-        return Open(way, None, {}, trouble=str(error))
-    return Open(way, opened, channel.buttons(way.settings), secret)
 
 
 def _moved(last: Board | None, board: Board) -> bool:
@@ -99,6 +74,7 @@ class Notifier:
         self._details = any(way.details for way in config.notices)
         socket = config.box.socket.with_name(NOTICES_SOCKET)
         self._follow, self._report = Monitor(socket), Monitor(socket)
+        self._prover = Prover(ways, config.box.name, self._report)
         self._board: Board | None = None
         self._seen_s = self._moved_s = clock.now_s()
         self._moved_s += GRACE_S
@@ -117,6 +93,7 @@ class Notifier:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         work = [self._follow_monitor(), self._look_after(), self._tell_monitor()]
+        work.append(self._prover.run())
         work += [sender.run() for sender in self._senders.values()]
         if self._watcher is not None:
             work.append(self._watcher.run())
@@ -160,6 +137,7 @@ class Notifier:
             self._moved_s = now_s
             self._tell_back(board)
         self._board, self._seen_s = board, now_s
+        self._prover.look(board)
         now, minute = self._local_time()
         for name, item in self._teller.look(board, now, minute):
             self._senders[name].put(item)

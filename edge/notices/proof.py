@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
+import structlog
 
+from edge.control import ControlError, NoticesProof, WayProof
+from edge.control.board import PROVE_S, Board
 from edge.notices import content
 from edge.notices.channels import SEND_S, SendError
-from edge.notices.notifier import Open
+from edge.notices.content import Item
+from edge.notices.follower import AwayError, Monitor
+from edge.notices.ways import Open
+
+Make: TypeAlias = Callable[[str, str, str], Item]
+"""``make(destination, box, number)`` returns a test notice."""
+
+_log = structlog.get_logger("notify")
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -33,20 +44,35 @@ class Proof(msgspec.Struct, frozen=True):
     text: str
 
 
-async def prove(ways: Sequence[Open], box: str) -> tuple[Proof, ...]:
-    """Send one test notice to every destination, all at once; never raises."""
+async def prove(
+    ways: Sequence[Open], box: str, make: Make = content.test, within_s: float = SEND_S
+) -> tuple[Proof, ...]:
+    """Send one test notice to every destination, all at once; never raises.
+
+    Parameters
+    ----------
+    ways : Sequence[Open]
+        The destinations.
+    box : str
+        What people call this box.
+    make : Make
+        The notice.
+    within_s : float
+        A way that takes longer has failed.
+    """
     number = secrets.token_hex(8)
-    return tuple(await asyncio.gather(*(_prove(one, box, number) for one in ways)))
+    tries = (_prove(one, make(one.way.name, box, number), within_s) for one in ways)
+    return tuple(await asyncio.gather(*tries))
 
 
-async def _prove(one: Open, box: str, number: str) -> Proof:
+async def _prove(one: Open, notice: Item, within_s: float) -> Proof:
     name, channel = one.way.name, one.way.channel
     if one.opened is None:
         return Proof(name, channel, sent=False, received=False, text=one.trouble)
     scrub = str if one.secret is None else one.secret.scrub
     try:
-        async with asyncio.timeout(SEND_S):
-            sent = await one.opened.send(content.test(name, box, number))
+        async with asyncio.timeout(within_s):
+            sent = await one.opened.send(notice)
     except (SendError, TimeoutError) as error:
         text = scrub(str(error)) or "no answer in time"
         return Proof(name, channel, sent=False, received=False, text=text)
@@ -58,3 +84,46 @@ async def _prove(one: Open, box: str, number: str) -> Proof:
         text = f"the server holds it (message {sent.receipt})"
     text += "; look whether it rings where it should"
     return Proof(name, channel, sent=True, received=sent.held, text=text)
+
+
+class Prover:
+    """Sends a test notice by every way whenever the monitor asks for one.
+
+    Parameters
+    ----------
+    ways : Sequence[Open]
+        The destinations.
+    box : str
+        What people call this box.
+    monitor : Monitor
+        Who is told what came of it.
+    """
+
+    def __init__(self, ways: Sequence[Open], box: str, monitor: Monitor) -> None:
+        self._ways, self._box, self._monitor = tuple(ways), box, monitor
+        self._asked = ("", 0)
+        self._wake = asyncio.Event()
+
+    def look(self, board: Board) -> None:
+        """See whether a proof is asked for that was not given yet."""
+        asked = (board.run_id, board.proof)
+        if board.proof and asked != self._asked:
+            self._asked = asked
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled; beside the notices, which wait for no test."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            _, n = self._asked
+            proofs = await prove(self._ways, self._box, content.self_test, PROVE_S)
+            told = NoticesProof(
+                n, tuple(WayProof(p.name, p.sent, p.received, p.text[:300]) for p in proofs)
+            )
+            n_sent = sum(proof.sent for proof in proofs)
+            _log.info("self-test", n_sent=n_sent, n_failed=len(proofs) - n_sent)
+            try:
+                await self._monitor.ask(told)
+            except (AwayError, ControlError) as error:
+                _log.warning("the monitor does not take the proof", error=str(error))

@@ -1,7 +1,8 @@
 """Notices: does one reach the outside, and does its receipt come back.
 
 Notices are sent by a process of their own (``homeward notify``), because whoever may open a
-network connection may read nothing raw. It proves itself through `edge.selftest.Bench.notice`.
+network connection may read nothing raw. It proves itself through `edge.selftest.Bench.notice`
+(`edge.daemon.roundtrip`): one test notice by every way, and what its service says of it.
 """
 
 from __future__ import annotations

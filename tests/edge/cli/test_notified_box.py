@@ -233,6 +233,37 @@ def test_test_sends_to_everybody_and_says_what_is_proven(told: Told) -> None:
     assert TOPIC not in said.stdout + said.stderr
 
 
+def notices_row(box: Box) -> dict[str, Any]:
+    """Test the alarm path, and return the row on the notices."""
+    lines = map(json.loads, box.call("doctor", "--alarm-path", "--json").stdout.splitlines())
+    (row,) = [line for line in lines if line.get("part") == "notices"]
+    return row
+
+
+def test_the_self_test_sends_a_notice_through_the_notifier_and_says_what_failed(
+    told: Told,
+) -> None:
+    row = notices_row(told.box)
+    assert row["verdict"] == "passed", row
+    assert row["found"] == (
+        "a test notice went out to anna (held by its server), second (held by its server)"
+    )
+    for topic in (TOPIC, f"{TOPIC}-second"):
+        (test,) = [m for m in told.far.topic(topic) if m["title"].endswith("nothing to do")]
+        assert test["priority"] == 2
+    told.far.fault = {"status": 403}
+    try:
+        row = notices_row(told.box)
+        assert row["verdict"] == "failed"
+        assert "did not go out to anna (ntfy answered 403" in row["found"]
+        assert row["cure"] == "homeward notify --test"
+        failed = alert_of(told.box, "self_test_failed")  # a clock nobody sets may have failed too
+        wait_for(lambda: "notices" in (failed() or {"reason": ""})["reason"], 10.0, "the alert")
+    finally:
+        told.far.fault = {}
+    assert notices_row(told.box)["verdict"] == "passed"
+
+
 def test_without_anybody_to_tell_it_says_so(tmp_path: Path) -> None:
     box = Box(tmp_path)
     said = box.call("notify")
@@ -258,6 +289,13 @@ def test_a_notifier_that_is_killed_is_an_alarm_until_it_runs_again(tmp_path: Pat
             assert (alert["priority"], alert["patient"]) == ("medium", "")
             assert "the notifier does not run" in box.ask(Status())["notices"]["trouble"]
             assert "! notices do not go out: the notifier does not run" in box.call("status").stdout
+            row = notices_row(box)
+            assert (row["verdict"], row["why"]) == (
+                "failed",
+                "nobody outside this room is told of an alarm",
+            )
+            assert "the notifier does not run" in row["found"]
+            assert row["took_s"] < 5.0
             notifier = notify(box)
             wait_for(lambda: alert_of(box, "cannot_notify")() is None, START_S, "the end")
             assert box.ask(Status())["notices"]["trouble"] == ""

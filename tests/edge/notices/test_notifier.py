@@ -17,15 +17,24 @@ import edge.notices.channels
 from edge.cli._shared import plugin_defaults
 from edge.clock import BootClock
 from edge.config import Config, load
-from edge.control import Acknowledge, ControlError, Delivered, Notices, NoticesState, Request
+from edge.control import (
+    Acknowledge,
+    ControlError,
+    Delivered,
+    Notices,
+    NoticesProof,
+    NoticesState,
+    Request,
+)
 from edge.control.board import NOTICES_SOCKET, Board
 from edge.control.server import ControlServer
 from edge.discover import discover
 from edge.notices import notifier as notifier_module
 from edge.notices.channels import Channel
-from edge.notices.notifier import Notifier, open_ways
+from edge.notices.notifier import Notifier
+from edge.notices.ways import open_ways
 from edge.records import AlertState, Meaning, Role
-from tests.edge.notices.far_away import TOPIC, Far, serving
+from tests.edge.notices.far_away import TOPIC, Far, serving, wretched
 from tests.edge.notices.test_telling import ANSWERED, alert
 
 ROOT = Path(__file__).parents[3]
@@ -58,6 +67,8 @@ class Monitor:
         self.delivered: list[Delivered] = []
         self.state: NoticesState | None = None
         self.acknowledged: list[Acknowledge] = []
+        self.proof = 0
+        self.proofs: list[NoticesProof] = []
         self._tick_s = self.clock.now_s()
 
     def show(self, *standing: Any, ended: tuple[Any, ...] = ()) -> None:
@@ -73,7 +84,7 @@ class Monitor:
                 self._tick_s = now_s if self.ticks else self._tick_s
                 return Board(
                     self.change, self.run_id, "boot", "bedroom", self._tick_s, now_s, None,
-                    ready=True, standing=self.standing, ended=self.ended,
+                    ready=True, standing=self.standing, ended=self.ended, proof=self.proof,
                 )  # fmt: skip
             case Delivered():
                 if request.alert_id == "unknown":
@@ -81,6 +92,8 @@ class Monitor:
                 self.delivered.append(request)
             case NoticesState():
                 self.state = request
+            case NoticesProof():
+                self.proofs.append(request)
             case Acknowledge():
                 self.acknowledged.append(request)
         return {}
@@ -254,6 +267,54 @@ def test_a_press_that_acknowledges_does_so_in_the_name_of_its_destination(tmp_pa
         assert (said.id, said.by, said.role, said.meaning) == (
             "a1", "anna", Role.CARER, Meaning.SEEN,
         )  # fmt: skip
+
+    play(tmp_path, body)
+
+
+def test_a_proof_that_is_asked_for_is_given_once_by_every_way_and_wakes_nobody(
+    tmp_path: Path,
+) -> None:
+    async def body(scene: Scene) -> None:
+        await scene.monitor.server.start()
+        scene.start()
+        await scene.until(lambda: scene.monitor.state is not None)
+        scene.monitor.proof, scene.monitor.change = 1, 1
+        await scene.until(lambda: scene.monitor.proofs)
+        for _ in range(5):  # the same number on the board again is the same asking
+            scene.monitor.show()
+            await asyncio.sleep(0.1)
+        (proof,) = scene.monitor.proofs
+        anna, broken = proof.ways
+        assert (proof.n, anna.name, anna.sent, anna.received) == (1, "anna", True, True)
+        assert (broken.name, broken.sent) == ("open-to-all", False)
+        assert "chmod 600" in broken.text
+        (message,) = scene.far.topic(TOPIC)
+        assert message["title"] == "Test from bedroom: nothing to do"
+        assert message["priority"] == 2  # ntfy: no sound, no vibration
+        assert message["actions"] == []
+        scene.far.fault = {"status": 500}
+        scene.monitor.proof = 2
+        scene.monitor.show()
+        await scene.until(lambda: len(scene.monitor.proofs) == 2)
+        assert "ntfy answered 500" in scene.monitor.proofs[1].ways[0].text
+        assert TOPIC not in str(scene.monitor.proofs)
+
+    play(tmp_path, body)
+
+
+def test_an_alarm_waits_for_no_test(tmp_path: Path) -> None:
+    async def body(scene: Scene) -> None:
+        with wretched("silent") as port:
+            (scene.folder / "open").chmod(0o600)
+            (scene.folder / "open").write_text(f"http://localhost:{port}/t0pic")
+            await scene.monitor.server.start()
+            scene.start()
+            await scene.until(lambda: scene.monitor.state is not None)
+            scene.monitor.proof, scene.monitor.change = 1, 1
+            await scene.until(lambda: scene.titles() == ["Test from bedroom: nothing to do"])
+            scene.monitor.show(alert())
+            await scene.until(lambda: len(scene.titles()) == 2)
+            assert scene.monitor.proofs == []  # the other way still hangs
 
     play(tmp_path, body)
 
