@@ -29,7 +29,32 @@ def notice_lines(notices: dict[str, Any], now_s: float) -> Iterator[str]:
         yield f"notices through {way['name']}: {health}, {last}{waiting}"
 
 
-def print_json_of(notices: dict[str, Any]) -> None:
+def proof_lines(report: dict[str, Any]) -> Iterator[str]:
+    """Return what the last test notices proved, and how long ago, where there are any."""
+    if (proof := _proof(report)) is not None:
+        ago = span_text(report["monitor"]["now_s"] - proof["ended_s"])
+        shown = {"passed": "passed", "failed": "FAILED"}.get(proof["verdict"], "not known")
+        yield f"notices last tested {ago} ago: {shown}: {proof['found']}"
+
+
+def print_json_of(report: dict[str, Any]) -> None:
     """Print them as a line of JSON, where anybody is to be told or a notifier runs."""
+    notices = report["notices"]
     if notices["wanted"] or notices["age_s"] is not None:
-        print_json({"record": "notices", **notices})
+        print_json({"record": "notices", **notices, "proof": _proof(report)})
+
+
+def _proof(report: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what the last self-test says of the notices; None: they are not wanted, or untried."""
+    path = report["alarm_path"] or {}
+    rows = (path.get("last") or {"rows": ()})["rows"]
+    if not report["notices"]["wanted"]:
+        return None
+    for row in rows:
+        if row["part"] == "notices" and row["verdict"] != "not there":
+            return {
+                "verdict": row["verdict"],
+                "found": row["found"],
+                "ended_s": path["ended_s"],
+            }
+    return None

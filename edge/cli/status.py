@@ -9,7 +9,7 @@ from rich.text import Text
 
 from edge.cli import DONE, FOUND
 from edge.cli._box import box_text
-from edge.cli._notices import notice_lines, notice_troubles, print_json_of
+from edge.cli._notices import notice_lines, notice_troubles, print_json_of, proof_lines
 from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_json
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
 from edge.control import Status
@@ -122,7 +122,7 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
     for part, kind in told:
         for one in part[f"{kind}s"]:
             print_json({"record": kind, **one})
-    print_json_of(report["notices"])
+    print_json_of(report)
     print_json({"record": "store", **report["store"]})
     print_json(
         {
@@ -187,6 +187,8 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
         markup=False,
     )
     for line in notice_lines(report["notices"], monitor["now_s"]):
+        out.print(line, markup=False)
+    for line in proof_lines(report):
         out.print(line, markup=False)
     if told := box_text(live["box"]):
         out.print(told, markup=False)

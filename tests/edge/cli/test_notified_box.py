@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import subprocess
 import time
@@ -251,6 +252,9 @@ def test_the_self_test_sends_a_notice_through_the_notifier_and_says_what_failed(
     for topic in (TOPIC, f"{TOPIC}-second"):
         (test,) = [m for m in told.far.topic(topic) if m["title"].endswith("nothing to do")]
         assert test["priority"] == 2
+    status = list(map(json.loads, told.box.call("status", "--json").stdout.splitlines()))
+    (notices,) = [line for line in status if line["record"] == "notices"]
+    assert (notices["proof"]["verdict"], notices["proof"]["found"]) == ("passed", row["found"])
     told.far.fault = {"status": 403}
     try:
         row = notices_row(told.box)
@@ -258,6 +262,10 @@ def test_the_self_test_sends_a_notice_through_the_notifier_and_says_what_failed(
         assert "did not go out to anna (ntfy answered 403" in row["found"]
         assert row["cure"] == "homeward notify --test"
         failed = alert_of(told.box, "self_test_failed")  # a clock nobody sets may have failed too
+        shown = " ".join(told.box.call("status").stdout.split())
+        assert re.search(
+            r"notices last tested \S+ s ago: FAILED: a test notice did not go out to anna", shown
+        )
         wait_for(lambda: "notices" in (failed() or {"reason": ""})["reason"], 10.0, "the alert")
     finally:
         told.far.fault = {}
