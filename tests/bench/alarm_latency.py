@@ -12,6 +12,9 @@ card's first sample (aplay on a card without hardware). Which conditions:
     disk full     the data directory is on a file system of 4 MB that is full
     disk hung     it is on a file system whose writes never return (fsfreeze); root only
     network       16 clients that ask for everything and never read, 4 that ask without an end
+    black hole    `homeward notify` beside it, told of every alarm, and the network swallows all:
+                  two ways whose server answers no SYN, two that connect and never hear a word,
+                  a dead-man ping into the same
     model hung    the model never answers
 
 All of them tick on the same grid of the boot clock and share the processors: read the columns
@@ -33,6 +36,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -42,6 +46,7 @@ from edge.control import ControlError, Live, Status
 from edge.control.client import ControlClient
 from tests.bench.latency_box import HANG
 from tests.edge.annunciators.sound_card import SoundCard
+from tests.edge.notices.far_away import wretched
 from tests.rigs.serial.cable import Cable
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +62,7 @@ SETTLE_S = 14.0
 """Until the ports are known, the loudspeaker is proven and the first window has been cut."""
 READY_S, STOP_S = 60.0, 30.0
 N_DEAF, N_FLOODING = 16, 4
-CONDITIONS = ("normal", "disk full", "disk hung", "network", "model hung")
+CONDITIONS = ("normal", "disk full", "disk hung", "network", "black hole", "model hung")
 COLUMNS = (
     "condition",
     "steps",
@@ -82,6 +87,47 @@ enabled = false
 [box]
 bluetooth = false
 """
+
+
+NOTICES = """
+[[notices]]
+channel = "ntfy"
+name = "{name}"
+url_file = "{name}"
+on = "raise"
+"""
+DEADMAN = """
+[deadman]
+url_file = "deadman"
+every_s = 10
+"""
+
+
+class BlackHole:
+    """Servers that take nothing: one whose queue is full, and one that is silent."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # A listener whose queue is full answers no further SYN.
+        for _ in range(4):
+            full = stack.enter_context(socket.socket())
+            full.setblocking(False)
+            full.connect_ex(listening.getsockname())
+        silent = stack.enter_context(wretched("silent"))
+        self.ports = (listening.getsockname()[1], silent)
+
+    def configure(self, data_dir: Path) -> str:
+        """Write where the notices go; return what the configuration says of it."""
+        data_dir.mkdir(mode=0o700, exist_ok=True)
+        ways = {
+            f"{scheme}-{number}": f"{scheme}://127.0.0.1:{port}/t0pic"
+            for number, port in enumerate(self.ports)
+            for scheme in ("http", "https")
+        }
+        for name, url in {**ways, "deadman": f"https://127.0.0.1:{self.ports[0]}/ping"}.items():
+            (data_dir / name).touch(mode=0o600)
+            (data_dir / name).write_text(url)
+        return DEADMAN + "".join(NOTICES.format(name=name) for name in ways)
 
 
 class Box:
@@ -110,6 +156,11 @@ class Box:
         self.state, self.code = "", 0
         self.stop = threading.Event()
         self.others: list[threading.Thread] = []
+        self.notifier: subprocess.Popen[bytes] | None = None
+        self._far = contextlib.ExitStack()
+        if condition == "black hole":
+            said = BlackHole(self._far).configure(self.data_dir)
+            self.config.write_text(self.config.read_text() + said)
 
     def start(self) -> None:
         words = [sys.executable, "-m", "tests.bench.latency_box", "run"]
@@ -128,6 +179,12 @@ class Box:
         errors.close()
         self.listener = threading.Thread(target=self._listen)
         self.listener.start()
+        if self.condition == "black hole":
+            words = [sys.executable, "-m", "edge", "notify", "--config", str(self.config)]
+            with (self.folder / "notify-errors").open("wb") as notify_errors:
+                self.notifier = subprocess.Popen(
+                    [*words, "--data-dir", str(self.data_dir)], cwd=ROOT, stderr=notify_errors
+                )
 
     def _listen(self) -> None:
         assert self.child.stdout is not None
@@ -153,6 +210,11 @@ class Box:
     def trouble(self) -> str:
         with self.client() as client:
             status = client.ask(Status())
+        if self.notifier is not None:
+            ways = status["notices"]["ways"]
+            n_broken = sum(not way["works"] for way in ways)
+            n_waiting = sum(way["n_waiting"] for way in ways)
+            return f"{n_broken} of {len(ways)} ways do not work, {n_waiting} notices wait"
         store, monitor = status["store"], status["monitor"]
         return store["trouble"] or monitor["model_trouble"] or f"{store['n_waiting']} wait"
 
@@ -191,12 +253,11 @@ class Box:
         self.stop.set()
         for other in self.others:
             other.join()
-        self.child.send_signal(signal.SIGTERM)
+        if self.notifier is not None:
+            ended(self.notifier)
+        self._far.close()
         try:
-            return self.child.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            return -9
+            return ended(self.child)
         finally:
             self.listener.join()
             if self.child.stdout is not None:
@@ -204,6 +265,16 @@ class Box:
             self.card.unplug()
             for cable in self.cables:
                 cable.unplug()
+
+
+def ended(process: subprocess.Popen[Any]) -> int:
+    """Ask a process to end, and end it where it does not; return its code."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return -9
 
 
 @contextlib.contextmanager
