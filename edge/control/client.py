@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,8 @@ import msgspec
 from edge.control import MAX_ANSWER_BYTES, ControlError, Live, Request
 
 TIMEOUT_S = 10.0
-"""How long the monitor may take over an answer."""
+"""How long the monitor may take over an answer, to its last byte."""
+CHUNK_BYTES = 64 * 1024
 
 
 class NotRunningError(ControlError):
@@ -48,7 +50,8 @@ class ControlClient:
     """
 
     def __init__(self, path: Path, timeout_s: float = TIMEOUT_S) -> None:
-        self._path = path
+        self._path, self._timeout_s = path, timeout_s
+        self._unread = bytearray()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout_s)
         try:
@@ -56,11 +59,9 @@ class ControlClient:
         except OSError as error:
             self._socket.close()
             raise _explained(error, path) from error
-        self._file = self._socket.makefile("rb")
 
     def close(self) -> None:
         """Hang up."""
-        self._file.close()
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -83,6 +84,7 @@ class ControlClient:
             The monitor says no, or does not answer in time.
         """
         try:
+            self._socket.settimeout(self._timeout_s)
             self._socket.sendall(msgspec.json.encode(request) + b"\n")
         except OSError as error:
             raise _explained(error, self._path) from error
@@ -96,8 +98,9 @@ class ControlClient:
 
     def _answer(self) -> Any:  # noqa: ANN401
         try:
-            line = self._file.readline(MAX_ANSWER_BYTES)
+            line = self._line()
         except OSError as error:
+            self.close()  # an answer that comes late must not be the next one's
             raise _explained(error, self._path) from error
         if not line.endswith(b"\n"):
             raise ControlError(f"the monitor hung up ({self._path}): has it been stopped?")
@@ -108,6 +111,27 @@ class ControlClient:
         if not reply.ok:
             raise ControlError(reply.error)
         return reply.answer
+
+    def _line(self) -> bytes:
+        """Return the next line, or what came before the end.
+
+        The time-out is for all of it: the socket's own begins anew with every byte.
+        """
+        end_s = time.monotonic() + self._timeout_s
+        n_searched = 0
+        while (at := self._unread.find(b"\n", n_searched)) < 0:
+            n_searched = len(self._unread)
+            left_s = end_s - time.monotonic()
+            if left_s <= 0.0:
+                raise TimeoutError("an answer that does not end")
+            self._socket.settimeout(left_s)
+            part = self._socket.recv(CHUNK_BYTES)
+            if not part or n_searched > MAX_ANSWER_BYTES:
+                return b""
+            self._unread += part
+        line = bytes(self._unread[: at + 1])
+        del self._unread[: at + 1]
+        return line
 
 
 def _explained(error: OSError, path: Path) -> ControlError:

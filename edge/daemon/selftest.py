@@ -38,7 +38,7 @@ from edge.discover import discover
 from edge.events import SELF_TEST, SelfTestTold, tell
 from edge.pipeline import Pipeline
 from edge.records import SelfTest, SelfTestRow, Verdict
-from edge.selftest import ANSWER_S, Bench, Heard, Part
+from edge.selftest import ANSWER_S, Bench, Heard, Part, row
 from edge.selftest._running import Runner
 from edge.selftest._schedule import Moment, due_since
 from edge.selftest._words import headline
@@ -52,6 +52,7 @@ NEWS_S: Final = 5.0
 STORED_S: Final = 4.0
 """How long the disk may take over the result, before it is said that it is not stored."""
 OVERDUE: Final = "self_test_overdue"
+_BROKE_OFF: Final = ("nothing is known of the alarm path", "see the log; start the monitor again")
 
 _log = structlog.get_logger("selftest")
 
@@ -262,10 +263,14 @@ class SelfTests:
 
     def _run(self, running: Running, bench: Bench) -> None:
         """Run all parts, in a thread of its own."""
-        if self._runner is None:
-            parts = self._parts or discover(edge.selftest, "PART", Part)
-            self._runner = Runner(parts, self._clock.now_s)
-        rows = self._runner.run(bench, lambda row: self._in_loop(running.add, row))
+        try:
+            if self._runner is None:
+                parts = self._parts or discover(edge.selftest, "PART", Part)
+                self._runner = Runner(parts, self._clock.now_s)
+            rows = self._runner.run(bench, lambda row: self._in_loop(running.add, row))
+        except Exception as error:  # noqa: BLE001  # one without an end would be the last
+            _log.exception("the self-test broke off")
+            rows = (row("self-test", Verdict.FAILED, f"it broke off ({error!r})", *_BROKE_OFF),)
         ended = SelfTest(running.id, running.began_s, self._clock.now_s(), running.by, rows)
         self._in_loop(self._end, running, ended)
 

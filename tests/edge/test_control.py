@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import socket
@@ -287,3 +288,28 @@ def test_something_else_behind_the_socket_is_said_plainly(path: Path) -> None:
                 stranger.recv(100)  # a close with unread bytes would be a reset
             with pytest.raises(ControlError, match=r"hung up|cannot ask"):
                 client.ask(Ping())
+
+
+def test_an_answer_that_drips_without_end_is_given_up_as_a_whole(path: Path) -> None:
+    stop = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        peer, _ = listening.accept()
+        with peer, contextlib.suppress(OSError):
+            while not stop.wait(0.05):
+                peer.sendall(b" ")
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        thread = threading.Thread(target=drip, args=(listening,), daemon=True)
+        thread.start()
+        began_s = time.monotonic()
+        with ControlClient(path, timeout_s=0.5) as client:
+            with pytest.raises(ControlError, match="does not answer"):
+                client.ask(Ping())
+            assert 0.4 < time.monotonic() - began_s < 3.0
+            with pytest.raises(ControlError, match="cannot ask"):
+                client.ask(Ping())  # what comes late is no answer to this
+        stop.set()
+        thread.join(5)

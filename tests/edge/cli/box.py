@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from edge.control import ControlError, Status
 from edge.control.client import ControlClient
 
 ROOT = Path(__file__).parents[3]
+CALL_S, GONE_S = 60.0, 10.0
+"""How long a command may take; and a process that was killed, to be gone."""
 
 MACHINE = "".join(
     f"[alarms.{rule}]\nenabled = false\n"
@@ -45,27 +48,31 @@ class Box:
             if name not in {"HOMEWARD_CONFIG", "HOMEWARD_DATA_DIR", "NOTIFY_SOCKET"}
         }
         self.environment["PYTHONWARNINGS"] = "error"
+        self.environment["PYTHONFAULTHANDLER"] = "1"  # what hangs says where: see `ended`
 
     def arguments(self, *words: str) -> list[str]:
         common = ["--config", str(self.config), "--data-dir", str(self.data_dir)]
         return [sys.executable, "-m", "edge", words[0], *common, *words[1:]]
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        process = subprocess.Popen(
             self.arguments(*words),
             cwd=ROOT,
             env=self.environment,
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
-            check=False,
         )
+        told, errors = ended(process, CALL_S)
+        return subprocess.CompletedProcess(process.args, process.returncode, told, errors)
 
     def start(self, *words: str, **more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.arguments("run", *words),
             cwd=ROOT,
             env={**self.environment, **more},
+            stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -73,6 +80,47 @@ class Box:
     def ask(self, request: Any) -> Any:
         with ControlClient(self.data_dir / "control.sock") as client:
             return client.ask(request)
+
+
+def ended(process: subprocess.Popen[str], limit_s: float) -> tuple[str, str]:
+    """Return what a process said until its end; one that hangs is ended, and says where it hung."""
+    try:
+        told, errors = process.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # every thread's stack goes to standard error
+        raise AssertionError(
+            f"{' '.join(map(str, process.args))} hung for {limit_s:.0f} s:\n{_last_words(process)}"
+        ) from None
+    return told or "", errors or ""
+
+
+def _last_words(process: subprocess.Popen[str]) -> str:
+    """Return the standard error of a process that is to be gone, whatever holds it or its pipe."""
+    words = ""
+    for _ in range(2):
+        try:
+            words = process.communicate(timeout=GONE_S)[1] or ""
+            break
+        except subprocess.TimeoutExpired as late:
+            words = (late.stderr or b"").decode(errors="replace")
+            process.kill()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+    return words
+
+
+def stopped(process: subprocess.Popen[str], limit_s: float) -> str:
+    """Stop it as systemd does; return its standard error."""
+    process.send_signal(signal.SIGTERM)
+    return ended(process, limit_s)[1]
+
+
+def killed(process: subprocess.Popen[str]) -> None:
+    """Kill it, where it still runs; it has no last words."""
+    if process.returncode is None:
+        process.kill()
+        ended(process, GONE_S)
 
 
 def wait_for(condition: Any, limit_s: float, what: str) -> Any:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from edge.control import Acknowledge
 from edge.store import DATABASE, History
 from tests.edge.annunciators.sound_analysis import pulses_of
 from tests.edge.annunciators.sound_card import SoundCard
-from tests.edge.cli.box import MACHINE, Box, status_of, wait_for
+from tests.edge.cli.box import MACHINE, Box, status_of, stopped, wait_for
 
 START_S = 30.0
 STOP_S = 10.0
@@ -47,8 +46,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         wait_for(lambda: sounds(box), START_S, "the sound")
         yield Watched(box, monitor, card)
     finally:
-        monitor.send_signal(signal.SIGTERM)
-        _, errors = monitor.communicate(timeout=STOP_S)
+        errors = stopped(monitor, STOP_S)
         card.unplug()
     assert monitor.returncode == 0, errors
     assert "Traceback" not in errors
@@ -185,8 +183,7 @@ def test_a_card_that_hangs_fails_the_sound_and_the_rest_goes_on(tmp_path: Path) 
         assert "sound annunciator" in last["words"]
         wait_for(lambda: "self_test_failed" in standing(box), 5.0, "the alarm of the box")
     finally:
-        monitor.send_signal(signal.SIGTERM)
-        _, errors = monitor.communicate(timeout=STOP_S)
+        errors = stopped(monitor, STOP_S)
         card.unplug()
     assert monitor.returncode == 0, errors
 

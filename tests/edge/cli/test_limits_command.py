@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from edge.playback import replay_packets
 from edge.readers import simulated
 from edge.records import AlarmEvent, Alert, SettingChange
 from edge.store import DATABASE, History
-from tests.edge.cli.box import Box, status_of, wait_for
+from tests.edge.cli.box import Box, killed, status_of, stopped, wait_for
 from tests.edge.cli.test_running_box import ALARM_S, START_S, STOP_S
 
 SLIGHTLY_LOW = """\
@@ -63,8 +62,7 @@ def changes(box):
 
 
 def stop(monitor):
-    monitor.send_signal(signal.SIGTERM)
-    _, errors = monitor.communicate(timeout=STOP_S)
+    errors = stopped(monitor, STOP_S)
     assert "Traceback" not in errors
     assert monitor.returncode == 0, errors
 
@@ -109,8 +107,7 @@ def test_a_limit_lasts_over_kill_9_until_it_is_reset(box):
         wait_for(lambda: status_of(box), START_S, "the start")
         assert box.call("limits", "set", "low_spo2.limit_pct=85", *SAID).returncode == 0
     finally:
-        first.kill()
-        first.communicate()
+        killed(first)
     assert "85 %" in box.call("limits").stdout
     second = box.start(*words)
     try:

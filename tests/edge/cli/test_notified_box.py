@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 from edge.clock import BootClock
 from edge.control import ControlError, Delivered, Status
 from tests.edge.alarms.box_night import DUE_S
-from tests.edge.cli.box import Box, status_of, wait_for
+from tests.edge.cli.box import Box, killed, status_of, stopped, wait_for
 from tests.edge.cli.test_watched_box import alert_of
 from tests.edge.notices.far_away import TOPIC, Far, serving, wretched
 
@@ -98,8 +97,7 @@ def notify(box: Box) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str]) -> str:
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=STOP_S)
+    errors = stopped(process, STOP_S)
     assert process.returncode == 0, errors
     return errors
 
@@ -289,8 +287,7 @@ def test_a_notifier_that_is_killed_is_an_alarm_until_it_runs_again(tmp_path: Pat
             assert status_of(box)["notices"]["trouble"] == ""
             assert alert_of(box, "cannot_notify")() is None
             killed_s = CLOCK.now_s()
-            notifier.kill()
-            notifier.communicate(timeout=STOP_S)
+            killed(notifier)
             alert = wait_for(alert_of(box, "cannot_notify"), 2 * DUE_S, "cannot_notify")
             print(f"raised {alert['at_s'] - killed_s:.1f} s after the notifier was killed")
             assert 0.0 < alert["at_s"] - killed_s <= DUE_S
@@ -308,8 +305,7 @@ def test_a_notifier_that_is_killed_is_an_alarm_until_it_runs_again(tmp_path: Pat
             wait_for(lambda: alert_of(box, "cannot_notify")() is None, START_S, "the end")
             assert box.ask(Status())["notices"]["trouble"] == ""
         finally:
-            notifier.kill()
-            notifier.communicate(timeout=STOP_S)
+            killed(notifier)
             end(monitor)
 
 

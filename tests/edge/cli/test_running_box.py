@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -21,7 +20,7 @@ from edge.packetlog import read
 from edge.pipeline import START
 from edge.records import AlertState
 from edge.store import DATABASE, History
-from tests.edge.cli.box import QUICK_ALARM, Box, status_of, wait_for
+from tests.edge.cli.box import QUICK_ALARM, Box, killed, status_of, stopped, wait_for
 
 START_S = 30.0
 ALARM_S = 30.0
@@ -63,8 +62,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         alerts = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")
         yield Watched(box, monitor, alerts[0])
     finally:
-        monitor.send_signal(signal.SIGTERM)
-        _, errors = monitor.communicate(timeout=STOP_S)
+        errors = stopped(monitor, STOP_S)
     assert monitor.returncode == 0, errors
     assert "Traceback" not in errors
 
@@ -221,8 +219,7 @@ def test_systemd_is_told_and_sigterm_ends_in_order(box: Box, tmp_path: Path) -> 
         assert told.count(b"READY=1") == 1
         assert told.count(b"WATCHDOG=1") == 3  # twice a second, as long as it ticks
         began = time.monotonic()
-        monitor.send_signal(signal.SIGTERM)
-        _, errors = monitor.communicate(timeout=STOP_S)
+        errors = stopped(monitor, STOP_S)
         assert time.monotonic() - began < STOP_S
         while (last := systemd.recv(100)) == b"WATCHDOG=1":
             pass
@@ -240,8 +237,7 @@ def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box
     try:
         alert = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")[0]
     finally:
-        first.kill()
-        first.communicate()
+        killed(first)
     assert (box.data_dir / "control.sock").exists()  # as a dead monitor leaves it
     second = box.start("--simulate", "quiet")
     try:
@@ -256,8 +252,7 @@ def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box
         # What stood stands again, under its own id, and says that nothing was heard since.
         assert alert["id"] in {one["id"] for one in standing(box)}
     finally:
-        second.send_signal(signal.SIGTERM)
-        second.communicate(timeout=STOP_S)
+        stopped(second, STOP_S)
     assert second.returncode == 0
 
 
@@ -272,8 +267,7 @@ def test_what_was_answered_and_paused_is_so_after_kill_minus_9(box: Box) -> None
         assert box.call("handover", "Bob").returncode == 0
         before = status_of(box)["live"]
     finally:
-        first.kill()
-        first.communicate()
+        killed(first)
     second = box.start(*words)
     try:
         after = wait_for(lambda: standing(box) and status_of(box), START_S, "the next start")[
@@ -291,8 +285,7 @@ def test_what_was_answered_and_paused_is_so_after_kill_minus_9(box: Box) -> None
         rules = [one["rule"] for one in standing(box)]
         assert rules.count("very_low_spo2") == 1
     finally:
-        second.send_signal(signal.SIGTERM)
-        second.communicate(timeout=STOP_S)
+        stopped(second, STOP_S)
 
 
 def test_what_was_entered_counts_after_kill_minus_9_and_so_does_news2(box: Box) -> None:
@@ -320,14 +313,12 @@ def test_what_was_entered_counts_after_kill_minus_9_and_so_does_news2(box: Box) 
         before = wait_for(score, ALARM_S, "the score")
         assert before == (2.0, 3.0, 1.0, 3.0)
     finally:
-        first.kill()
-        first.communicate()
+        killed(first)
     second = box.start(*words)
     try:
         assert wait_for(score, START_S + ALARM_S, "the score after the restart") == before
     finally:
-        second.send_signal(signal.SIGTERM)
-        second.communicate(timeout=STOP_S)
+        stopped(second, STOP_S)
 
 
 def after_silence(box: Box) -> bool:

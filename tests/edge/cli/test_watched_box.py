@@ -4,7 +4,6 @@ they are mended."""
 from __future__ import annotations
 
 import shutil
-import signal
 import sqlite3
 import subprocess
 import threading
@@ -22,7 +21,7 @@ from edge.packetlog import read
 from edge.store import DATABASE, History
 from tests.edge.alarms.box_night import DUE_S
 from tests.edge.annunciators.sound_card import SoundCard
-from tests.edge.cli.box import QUICK_ALARM, Box, status_of, wait_for
+from tests.edge.cli.box import QUICK_ALARM, Box, status_of, stopped, wait_for
 from tests.edge.cli.test_running_box import START_S, STOP_S
 
 CLOCK = BootClock()
@@ -38,8 +37,7 @@ def monitor(box: Box, *words: str, **more: str) -> Iterator[None]:
         wait_for(lambda: status_of(box), START_S, "the start")
         yield
     finally:
-        running.send_signal(signal.SIGTERM)
-        _, errors = running.communicate(timeout=STOP_S)
+        errors = stopped(running, STOP_S)
     assert running.returncode == 0, errors
     assert "Traceback" not in errors
 
