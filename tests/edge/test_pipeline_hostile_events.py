@@ -12,22 +12,33 @@ from edge.alerts import Answer
 from edge.assemble import assemble
 from edge.events import (
     ASSIGN,
+    BEGUN_LIMITS,
     DEVICE_CLOCK,
     ENTERABLE,
     ENTRY,
     EXPECT,
     FACTS,
+    HEALTH,
+    LIMIT,
     LINK,
+    MODEL,
+    SELF_TEST,
     Assignment,
+    BegunLimits,
+    BoxHealth,
     DeviceClock,
     Entry,
     Expectation,
     Facts,
+    Limits,
     LinkTold,
+    ModelState,
+    ModelTold,
+    SelfTestTold,
 )
 from edge.pipeline import ANSWER, START, PipelineSettings, Start
 from edge.pipeline.settings import EVENTS
-from edge.records import LinkState, Packet, Priority, Role, Security, encode_record
+from edge.records import LimitAct, LinkState, Packet, Priority, Role, Security, encode_record
 from tests.edge.test_pipeline_news2 import oximeter
 
 LONG = os.environ.get("HOMEWARD_LONG") == "1"
@@ -40,23 +51,39 @@ KINDS = {
     DEVICE_CLOCK: DeviceClock,
     ENTRY: Entry,
     FACTS: Facts,
+    LIMIT: Limits,
+    BEGUN_LIMITS: BegunLimits,
+    HEALTH: BoxHealth,
+    MODEL: ModelTold,
+    SELF_TEST: SelfTestTold,
 }
 ACTIONS = ("acknowledge", "pause_audio", "pause_alarms", "audio_off", "resume", "hand_off")
 WORDS = [
     *("", "patient-1", "clip", "sim:board", "aGFsbG8=", "read", "assumed", "air", "C", "\\ud800"),
     *("\x00", "\u202e", "é" * 65, *ACTIONS, *Priority, *Role, *LinkState, *Security, *ENTERABLE),
+    *(*LimitAct, *ModelState),
 ]
 NUMBERS = [0, 1, 2, -1, 16, 1e-300, 119.9, 120, 121, 3600, 86400, 1e18, 1e300, -1e300, 10**400]
 PLAIN = st.one_of(
     st.sampled_from(WORDS), st.sampled_from(NUMBERS), st.none(), st.booleans(), st.text(max_size=8)
 )
 STATE = st.fixed_dictionaries({}, optional=dict.fromkeys(("state", "kept_s", "same_boot"), PLAIN))
+FACTS_OF_BOX = st.dictionaries(st.sampled_from(WORDS), PLAIN, max_size=3)
+RULES = st.dictionaries(
+    st.sampled_from(["low_spo2", "very_low_spo2", "battery_low", ""]),
+    st.fixed_dictionaries(
+        {"enabled": st.booleans() | PLAIN},
+        optional={"values": st.dictionaries(st.sampled_from(["limit_pct", ""]), PLAIN)},
+    ),
+    max_size=2,
+)
+VALUES = PLAIN | STATE | FACTS_OF_BOX | RULES
 
 
 def payloads(stream):
     """Return payloads with the right names and any values, and mere bytes."""
     names = KINDS[stream].__struct_fields__
-    told = st.fixed_dictionaries({}, optional=dict.fromkeys(names, PLAIN | STATE))
+    told = st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES))
     return st.binary(max_size=40) | told.map(lambda o: json.dumps(o).encode())
 
 
