@@ -9,6 +9,9 @@ and a tick later the model has scored them.
 
     this file   the order
     settings    what it is told once, and the grid it lives on
+    parts       what it consists of
+    told        what people did and the box noticed
+    sent        what sensors sent
     watched     one patient: vital signs, windows, rules
     rules       how one patient's rules are set, and what they remember
     limits      limits that people change while it runs
@@ -22,54 +25,24 @@ and a tick later the model has scored them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-
-import msgspec
-import numpy as np
 
 from edge.alarms import Rule
 from edge.alerts import Answer
-from edge.bedside import BEATS, Bedside
 from edge.decoders import Decoder
-from edge.dsp.timeline import Placement
-from edge.events import (
-    ASSIGN,
-    ENTRY,
-    EXPECT,
-    FACTS,
-    HEALTH,
-    LINK,
-    MODEL,
-    SELF_TEST,
-    Assignment,
-    BoxHealth,
-    DeviceClock,
-    Entry,
-    Expectation,
-    Facts,
-    LinkTold,
-    ModelTold,
-    SelfTestTold,
-)
 from edge.features import FeatureFamily
 from edge.live import Live, MuteLive, Signal
-from edge.pipeline.alarms import Alarms
-from edge.pipeline.box import Box
 from edge.pipeline.equipment import equipment_of
-from edge.pipeline.kept import Remembered, moved_by_s, pack, unpack
-from edge.pipeline.limits import alert_rule, change_scale, follow
+from edge.pipeline.kept import Remembered, pack
+from edge.pipeline.parts import Parts
 from edge.pipeline.past import JUDGED, Witness
 from edge.pipeline.rules import PROMPT_S, PatientRules
-from edge.pipeline.scoring import Scoring
+from edge.pipeline.sent import take_sent
 from edge.pipeline.settings import (
     ANSWER,
-    BATTERY,
     EVENTS,
-    LIMITS,
     MAX_LAG_TICKS,
-    MAX_LINKS,
-    N_NOTES,
     SCORE_S,
     START,
     TICK_S,
@@ -81,25 +54,21 @@ from edge.pipeline.settings import (
     Scores,
     Start,
 )
-from edge.pipeline.watched import NOBODY, Stages, Watched
+from edge.pipeline.told import take_told
+from edge.pipeline.watched import Stages
 from edge.records import (
     SECOND_S,
     WINDOW_S,
-    AlarmEvent,
     Alert,
     Features,
     Finding,
-    LinkState,
     Outcome,
     Packet,
-    Record,
     Samples,
     Score,
-    Stamp,
     Step,
 )
-from edge.sensors import Sensors
-from edge.sources import Sources, Stream, on_grid
+from edge.sources import on_grid
 
 __all__ = [
     "ANSWER",
@@ -145,20 +114,15 @@ class Pipeline:
         start_s: float = 0.0,
     ) -> None:
         self._settings = settings
-        self._sources = Sources(decoders, settings.patient_of, settings.default_patient)
-        self._stages = Stages.of(families, rules, scorer, settings)
-        facts = {rule.name: alert_rule(rule, told) for rule, told in self._stages.rules}
-        self._alarms = Alarms(facts, settings.alerts, run_id)
-        self._box = Box(self._stages.rules_of(NOBODY))
-        self._scoring = Scoring(self._note)
-        self._sensors = Sensors()
-        self._link_of: dict[str, str] = {}
-        self._patients: dict[str, Watched] = {}
+        self._parts = parts = Parts(
+            settings, decoders, Stages.of(families, rules, scorer, settings), run_id
+        )
+        self._sources, self._sensors, self._box = parts.sources, parts.sensors, parts.box
+        self._alarms, self._scoring = parts.alarms, parts.scoring
+        self._patients, self._out = parts.patients, parts.out
         self._queue: list[Packet] = []
         self._tick = math.ceil(start_s / TICK_S)
         self._began_s = self._tick * TICK_S
-        self._notes: list[str] = []
-        self._out: list[Record] = []
         self.witness: Witness | None = None
         """Is told all that rules and alerts are made of; see `edge.pipeline.past`."""
 
@@ -185,7 +149,7 @@ class Pipeline:
         self._queue.extend(packets)
         last_tick = on_grid(now_s, TICK_S)
         if last_tick - self._tick > MAX_LAG_TICKS and not self._queue:
-            self._note(f"time stood still for {(last_tick - self._tick) * TICK_S:.0f} s")
+            self._parts.note(f"time stood still for {(last_tick - self._tick) * TICK_S:.0f} s")
             self._tick = last_tick
         taken = 0
         while self._tick <= last_tick:
@@ -200,15 +164,16 @@ class Pipeline:
                 self._live_tick(tick_s)
             self._tick += 1
         del self._queue[:taken]
-        out, self._out = self._out, []
-        return Outcome(tuple(out))
+        outcome = Outcome(tuple(self._out))
+        self._out.clear()
+        return outcome
 
     def live(self) -> Live:
         """Return this moment's numbers, for the screen and the socket."""
         now_s = self.now_s
         patients = tuple(patient.live(now_s) for patient in self._patients.values())
         sources = self._sources.live(now_s)
-        n_unknown, notes = self._sources.n_unknown, tuple(self._notes)
+        n_unknown, notes = self._sources.n_unknown, tuple(self._parts.notes)
         patient_of = {source: self._sources.patient_of(source) for source in self._sensors.linked}
         sensors = self._sensors.live(patient_of, now_s)
         alarms = self._alarms
@@ -266,149 +231,12 @@ class Pipeline:
             if packet.arrived_s > tick_s:
                 break
             taken += 1
-            if not take(packet) and packet.stream in EVENTS:
-                self._take_event(packet, tick_s)
-        return taken
-
-    def _take(self, stream: Stream) -> None:
-        """Read and place what a stream sent in the last second."""
-        n_broken = stream.n_broken
-        found = stream.decode()
-        if not found and stream.n_broken == n_broken:
-            return
-        if stream.by_values is not False:
-            stream.by_values = all(_is_number(samples) for samples, _ in found)
-        patient = self._patient(stream.patient)
-        patient.tally.n_broken += stream.n_broken - n_broken
-        patient.listening.note(stream.source, self._tick * TICK_S, found)
-        if patient.unheard and _has_value(found):
-            patient.unheard.pop(self._link_of.get(stream.source, ""), None)
-        place: Placement | None = None
-        stamp: Stamp | float | None = None
-        channels: set[tuple[str, str]] = set()
-        for samples, arrived_s in found:
-            if samples.fs_hz == 0.0:
-                self._take_values(patient, stream, samples, arrived_s)
+            if take(packet) or packet.stream not in EVENTS:
                 continue
-            # The channels of one packet were sampled together and are placed together.
-            sent = arrived_s if samples.stamp is None else samples.stamp
-            channel = (samples.signal, samples.lead)
-            if place is None or not (sent is stamp or sent == stamp) or channel in channels:
-                place, gap = stream.place(samples, arrived_s)
-                stamp, channels = sent, set()
-                if gap is not None:
-                    patient.tally.n_gaps += 1
-                    self._out.append(gap)
-            channels.add(channel)
-            if place.n_stale < len(samples.values):
-                patient.bedside.take_run(samples, place, stream.source)
-
-    def _take_values(
-        self, patient: Watched, stream: Stream, samples: Samples, arrived_s: float
-    ) -> None:
-        """Take values that come one by one; a measurement of its own is also recorded."""
-        if samples.spot or samples.backfilled:
-            readings, past = self._sensors.read(samples, arrived_s, stream.source, stream.patient)
-            self._out.extend(readings)
-            if past:
-                return
-        elif samples.signal == BATTERY:
-            self._sensors.take_battery(samples, stream.source)
-        beats = patient.bedside.take_values(samples, arrived_s, stream.source)
-        patient.tally.n_beats += len(beats)
-        self._out.extend(beats)
-
-    def _take_event(self, packet: Packet, tick_s: float) -> None:
-        """Take what a person did or the box noticed."""
-        if self.witness is not None and packet.stream in JUDGED:
-            self.witness.told(packet, tick_s)
-        try:
-            if packet.stream == ANSWER:
-                answer = msgspec.json.decode(packet.payload, type=Answer)
-                self._give_alerts(self._alarms.answer(answer, tick_s))
-            elif packet.stream == START:
-                self._begin(msgspec.json.decode(packet.payload, type=Start), tick_s)
-            elif packet.stream in (ENTRY, FACTS):
-                self._take_known(packet, tick_s)
-            elif packet.stream in LIMITS:
-                self._out += follow(packet, self._awaiting, self._alarms, tick_s)
-            elif packet.stream in (HEALTH, SELF_TEST, MODEL):
-                self._take_of_box(packet, tick_s)
-            else:
-                self._take_told(packet, tick_s)
-        # No such payload, alert or state; a number no float holds; nested without an end.
-        except (ValueError, OverflowError, RecursionError) as error:
-            self._note(f"{packet.stream} from {packet.source}: {error}")
-
-    def _begin(self, start: Start, tick_s: float) -> None:
-        kept = start.alerts
-        if kept is not None and not self._alarms.started:
-            by_s = moved_by_s(kept, tick_s)
-            if by_s is not None:
-                for patient, held in unpack(kept.state).held.items():
-                    self._awaiting(patient).bedside.held.restore(held, by_s)
-        self._give_alerts(self._alarms.begin(start, tick_s))
-
-    def _take_known(self, packet: Packet, tick_s: float) -> None:
-        """Take what a person entered, or what is known of a patient."""
-        if packet.stream == ENTRY:
-            entry = msgspec.json.decode(packet.payload, type=Entry)
-            held, until_s = self._awaiting(entry.patient).bedside.held, tick_s + entry.left_s
-            held.take(entry.signal, tick_s - entry.age_s, entry.number, until_s)
-        else:
-            facts = msgspec.json.decode(packet.payload, type=Facts)
-            self._out += change_scale(self._awaiting(facts.patient), facts, tick_s)
-            for signal, value in facts.signals.items():
-                self._awaiting(facts.patient).bedside.held.take(signal, tick_s, value)
-
-    def _take_told(self, packet: Packet, tick_s: float) -> None:
-        """Take what the box noticed of a sensor."""
-        if packet.stream == ASSIGN:
-            told = msgspec.json.decode(packet.payload, type=Assignment)
-            if self._sources.assign(told.source, told.patient):
-                for watched in self._patients.values():
-                    watched.listening.forget(told.source)
-            if told.source in self._link_of or len(self._link_of) < MAX_LINKS:
-                self._link_of[told.source] = told.link
-        elif packet.stream == EXPECT:
-            awaited = msgspec.json.decode(packet.payload, type=Expectation)
-            unheard = self._awaiting(awaited.patient).unheard
-            unheard.pop(awaited.link, None)
-            if not awaited.withdrawn:
-                unheard[awaited.link] = tick_s
-        elif packet.stream == LINK:
-            self._take_link(msgspec.json.decode(packet.payload, type=LinkTold), tick_s)
-        else:
-            self._sensors.take_clock(msgspec.json.decode(packet.payload, type=DeviceClock))
-
-    def _take_of_box(self, packet: Packet, tick_s: float) -> None:
-        """Take what the box noticed of itself."""
-        if packet.stream == HEALTH:
-            self._box.know(HEALTH, msgspec.json.decode(packet.payload, type=BoxHealth))
-        elif packet.stream == SELF_TEST:
-            test = msgspec.json.decode(packet.payload, type=SelfTestTold)
-            self._box.know(SELF_TEST, test.health(packet.arrived_s))
-            if test.test is not None and not test.known:
-                self._out.append(test.test)
-        else:
-            said = msgspec.json.decode(packet.payload, type=ModelTold)
-            self._scoring.take(said, self._patients.values(), tick_s)
-
-    def _take_link(self, told: LinkTold, tick_s: float) -> None:
-        patient = self._sources.patient_of(told.source)
-        change = self._sensors.take_link(told, patient, tick_s)
-        if change is None:
-            return
-        self._out.append(change)
-        watched = self._patient(patient)
-        watched.sources.add(told.source)
-        if told.state is LinkState.REMOVED:
-            watched.sources.discard(told.source)
-            watched.listening.forget(told.source)
-            watched.bedside.forget(told.source)
-
-    def _awaiting(self, patient: str) -> Watched:
-        return self._patient(patient or self._settings.default_patient)
+            if self.witness is not None and packet.stream in JUDGED:
+                self.witness.told(packet, tick_s)
+            take_told(packet, self._parts, tick_s)
+        return taken
 
     def _live_tick(self, now_s: float) -> None:
         """Take the numbers that have come since the second, and ask the rules that watch them.
@@ -418,11 +246,11 @@ class Pipeline:
         fresh: list[str] = []
         for stream in self._sources:
             if stream.by_values and stream.waiting:
-                self._take(stream)
+                take_sent(stream, self._parts, now_s)
                 if stream.patient not in fresh:
                     fresh.append(stream.patient)
         findings: list[Finding] = []
-        for patient in map(self._patient, fresh):
+        for patient in map(self._parts.patient, fresh):
             seen = patient.see_tick(now_s)
             findings += self._ask(patient.rules, PROMPT_S, seen, None, patient.bedside.signals)
         if fresh:
@@ -430,7 +258,7 @@ class Pipeline:
 
     def _live_second(self, now_s: float) -> None:
         for stream in self._sources:
-            self._take(stream)
+            take_sent(stream, self._parts, now_s)
         findings: list[Finding] = []
         for patient in self._patients.values():
             beats = patient.bedside.advance(now_s)
@@ -474,40 +302,9 @@ class Pipeline:
     def _judge(self, findings: Sequence[Finding], now_s: float) -> None:
         if self.witness is not None:
             self.witness.passed(now_s)
-        self._give_alerts(self._alarms.step(findings, now_s))
-
-    def _give_alerts(self, records: Sequence[Alert | AlarmEvent]) -> None:
-        for record in records:
-            if isinstance(record, Alert) and record.patient != NOBODY:
-                self._patient(record.patient).tally.add_alerts((record,))
-        self._out.extend(records)
+        self._parts.give_alerts(self._alarms.step(findings, now_s))
 
     def _summarise(self, start_s: float, period_s: float) -> None:
         for name, patient in self._patients.items():
             coverage = patient.bedside.close_period(period_s)
             self._out.append(patient.tally.close(name, start_s, period_s, coverage))
-
-    def _patient(self, name: str) -> Watched:
-        patient = self._patients.get(name)
-        if patient is None:
-            bedside = Bedside(name, self._settings.ring_s)
-            patient = self._patients[name] = Watched(bedside, self._stages)
-        return patient
-
-    def _note(self, text: str) -> None:
-        self._notes = [*self._notes, text][-N_NOTES:]
-
-
-def _is_number(samples: Samples) -> bool:
-    """Return whether samples are numbers of this moment: no wave, no beats, no spot check."""
-    return samples.fs_hz == 0.0 and samples.signal != BEATS and not samples.spot
-
-
-def _has_value(found: Iterable[tuple[Samples, float]]) -> bool:
-    """Return whether there is a measurement among samples: no battery, and no mere flag."""
-    return any(
-        samples.signal != BATTERY
-        and not samples.signal.endswith("_flag")
-        and not np.isnan(samples.values).all()
-        for samples, _ in found
-    )
