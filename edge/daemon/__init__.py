@@ -1,5 +1,6 @@
 """The monitor as a process: tick, watchdog, orderly stop.
 
+    beginning   where a run keeps things, what was found, the first packets of its log
     intake      readers kept running, the bounded packet queue
     recorder    store and packet log, in a thread of their own
     answers     what the control socket is told
@@ -8,10 +9,12 @@
     roundtrip   a test notice it is asked for, and what came of it
     proof       what is written down of how every alert was told
     limits      what they change in how patients are watched
+    announcing  the local alarms, told at every tick
     local       sound and light at the box itself
     boxwatch    the box watches itself
     selftest    the daily test of the alarm path
     button      what its button says, while it can be believed
+    remembering what outlives a restart, put in line for the disk
     resume      what stood when the monitor was last alive
     steps       the ticks that are due, one by one
     model       the model, in a thread of its own
@@ -27,12 +30,10 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
-import msgspec
 import structlog
 
 from edge.assemble import every_profile, every_wire
@@ -41,7 +42,9 @@ from edge.config import Config
 from edge.control import ControlError
 from edge.control.board import NOTICES_SOCKET
 from edge.control.server import ControlServer
+from edge.daemon.announcing import Announcing, Annunciator, Show, log_line
 from edge.daemon.answers import Answers
+from edge.daemon.beginning import PACKETS, Beginning, Places, first_packets, open_packet_log
 from edge.daemon.boxwatch import BoxWatch
 from edge.daemon.boxwatch.opening import open_boxwatch
 from edge.daemon.boxwatch.parts import NoticesPart
@@ -50,97 +53,25 @@ from edge.daemon.local import Chosen, Local
 from edge.daemon.model import LiveModel
 from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
+from edge.daemon.remembering import Remembering
 from edge.daemon.resume import Tested
 from edge.daemon.selftest import Around, SelfTests
 from edge.daemon.steps import Steps
-from edge.events import BEGUN_LIMITS, FACTS, BegunLimits, Facts, tell
+from edge.events import BegunLimits, Facts
 from edge.limits import Reload, begun_limits
-from edge.live import Signal
-from edge.packetlog import PacketLogWriter, RollingLog
-from edge.pipeline import START, TICK_S, Kept, Pipeline, Start
-from edge.records import AlarmEvent, Alert, AlertState, Outcome, Packet, SettingChange
-from edge.store import KeptAlerts, Run
+from edge.pipeline import TICK_S, Pipeline
+from edge.records import Outcome
+from edge.store import Run
 
-__all__ = ["Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
-
-PACKETS = "packets"
-"""Folder of the last packets, in the data directory."""
+__all__ = ["PACKETS", "Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
 
 CLOCK_EVERY_S = 1.0
 """How often both clocks are compared, to notice a step."""
-
-KEEP_EVERY_S = 60.0
-"""While an alert stands, what the engine remembers is kept this often, changed or not: its clocks
-run on. With every alert, every act on the alarms and every entry it is kept at once."""
 
 END_S = 8.0
 """At the end readers, clients, sound and light have so long, beside the disk."""
 
 _log = structlog.get_logger("monitor")
-
-Show: TypeAlias = Callable[[Signal], None]
-"""A way to be heard or seen: takes what should be heard and seen now, at every tick; must neither
-wait nor fail."""
-
-
-class Annunciator(Protocol):
-    """A way to be heard or seen: takes each new state of an alert, at once."""
-
-    def __call__(self, alert: Alert) -> None:
-        """Announce it; must neither wait nor fail for long."""
-        ...
-
-
-class Places(msgspec.Struct, frozen=True):
-    """Where one run keeps things.
-
-    Attributes
-    ----------
-    database, socket : Path
-        The records; the control socket.
-    packet_log : Path | None
-        Every packet that enters, for looking back; None: none is kept.
-    data_dir : Path | None
-        Where the list of paired sensors lies.
-    packet_log_mb : float
-        Where no `packet_log` is named, keep the last so many megabytes in `data_dir`.
-    """
-
-    database: Path
-    socket: Path
-    packet_log: Path | None = None
-    data_dir: Path | None = None
-    packet_log_mb: float = 0.0
-
-
-class Beginning(msgspec.Struct, frozen=True):
-    """What was found when a run began.
-
-    Attributes
-    ----------
-    model_trouble : str
-        Why there is no model, for the status; empty: there is one, or none is wanted.
-    kept : Kept | None
-        What stood when the monitor was last alive; see `edge.daemon.resume`.
-    clock_was_set : bool
-        The wall clock was set in this boot, before this run began.
-    """
-
-    model_trouble: str = ""
-    kept: Kept | None = None
-    clock_was_set: bool = False
-
-
-def log_line(alert: Alert) -> None:
-    """Announce an alert in the log, without a word about whom or what was measured."""
-    urgent = alert.state is AlertState.RAISED and alert.priority.rank > 0
-    (_log.warning if urgent else _log.info)(
-        "alert",
-        id=alert.id,
-        rule=alert.rule,
-        priority=alert.priority.value,
-        state=alert.state.value,
-    )
 
 
 class Daemon:
@@ -189,11 +120,7 @@ class Daemon:
         """After the end: the disk still holds a thread, which nobody should wait for."""
         self.limits: Sequence[BegunLimits] = ()
         """How they are watched when it begins; the log begins with that too."""
-        self._annunciators = tuple(annunciators)
-        self._shows: list[Show] = []
         self._beginning = beginning or Beginning()
-        self._keep_due_s = math.inf
-        self._n_entered = 0
         self._run_facts = run
         self._wall = WallLog()
         self._clock_due_s = -math.inf
@@ -205,9 +132,9 @@ class Daemon:
         )
         self._chosen: list[Chosen] = []
         self._local = Local(clock, self._intake.put)
-        self.show_with(self._local.show)
-        log, log_name = _packet_log(places)
+        log, log_name = open_packet_log(places)
         self._recorder = Recorder(places.database, run, clock.now_s, log, log_name)
+        self._remembering = Remembering(pipeline, clock, self._recorder)
         self.boxwatch: BoxWatch = open_boxwatch(
             clock,
             self._intake.put,
@@ -219,6 +146,8 @@ class Daemon:
         self._answers = Answers(
             pipeline, self._intake, self._recorder, run, clock.now_s, self._wall
         )
+        self._announcing = Announcing(annunciators, self._answers.note)
+        self.show_with(self._local.show)
         self._answers.model_trouble = self._beginning.model_trouble
         self._answers.annunciators = self._answers.proof.reports = self._local.reports
         self._control = ControlServer(places.socket, self._answers.answer)
@@ -228,7 +157,7 @@ class Daemon:
 
     def show_with(self, *shows: Show) -> None:
         """Tell these of the signal at every tick, before anything is announced or written."""
-        self._shows.extend(shows)
+        self._announcing.shows.extend(shows)
 
     def score_with(self, model: LiveModel) -> None:
         """Ask this model, which is the pipeline's, between two ticks; close it at the end."""
@@ -287,9 +216,8 @@ class Daemon:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._pipeline.live().alerts or self._n_entered:
-            # First of all: what follows may take its time, and the power may not last.
-            self._remember()
+        # First of all: what follows may take its time, and the power may not last.
+        self._remembering.keep_last()
         self.boxwatch.close()
         written = asyncio.create_task(self._recorder.close())
         await asyncio.wait(
@@ -307,15 +235,10 @@ class Daemon:
         _log.info("stopped", n_unwritten=len(self._recorder.backlog))
 
     async def _tick_until_stopped(self) -> None:
-        run = self._run_facts
-        start = Start(run.run_id, run.version, run.model_id, self._beginning.kept)
-        began_s = self._clock.now_s()
-        self._intake.put(Packet("box", START, began_s, msgspec.json.encode(start)))
-        for facts in self.facts:
-            self._intake.put(tell(FACTS, facts, began_s))
+        run, kept, began_s = self._run_facts, self._beginning.kept, self._clock.now_s()
+        for packet in first_packets(run, kept, self.facts, self.limits, began_s):
+            self._intake.put(packet)
         self._answers.proof.begin(self.in_force, self.facts, began_s)
-        for limits in self.limits:
-            self._intake.put(tell(BEGUN_LIMITS, limits, began_s))
         ready = False
         while await self._next_tick():
             self._tick()
@@ -336,10 +259,11 @@ class Daemon:
     def _tick(self) -> None:
         now_s = self._clock.now_s()
         steps = list(self._steps.due(self._intake.take(), now_s))
-        signal = self._show(now_s)
+        signal = self._pipeline.signal(now_s)
+        self._announcing.show(signal)
         for packets, outcome in steps:
             self._announce(outcome)
-            self._keep(outcome, now_s)
+            self._remembering.keep(outcome, now_s)
             self._recorder.add(packets, outcome, now_s)
             self._answers.proof.look(signal, outcome.records)
         self.boxwatch.turn(now_s)
@@ -351,43 +275,8 @@ class Daemon:
             self._watchdog_due_s = now_s + self._watchdog_s
             _notify("WATCHDOG=1")
 
-    def _show(self, now_s: float) -> Signal:
-        signal = self._pipeline.signal(now_s)
-        for show in self._shows:
-            try:
-                show(signal)
-            except Exception:  # noqa: BLE001  # one that fails must not silence the others
-                _log.exception("cannot show", by=repr(show))
-        return signal
-
-    def _keep(self, outcome: Outcome, now_s: float) -> None:
-        """Put what outlives a restart in line for the disk, with what was said."""
-        changed = any(isinstance(record, Alert | AlarmEvent) for record in outcome.records)
-        n_entered, self._n_entered = self._n_entered, self._pipeline.n_entered
-        if changed or self._n_entered != n_entered or now_s >= self._keep_due_s:
-            self._remember()
-            stands = bool(self._pipeline.live().alerts)
-            self._keep_due_s = now_s + KEEP_EVERY_S if stands else math.inf
-
-    def _remember(self) -> None:
-        kept = KeptAlerts(self._pipeline.alert_state(), self._clock.read())
-        self._recorder.backlog.keep(kept)
-
     def _announce(self, outcome: Outcome) -> None:
-        for record in outcome.records:
-            if isinstance(record, AlarmEvent):
-                _log.info("alarms", act=record.act.value, step=record.step, alert=record.alert_id)
-                self._answers.note(record)
-            elif isinstance(record, SettingChange):
-                self._answers.note(record)
-            if not isinstance(record, Alert):
-                continue
-            for annunciate in self._annunciators:
-                try:
-                    annunciate(record)
-                except Exception:  # noqa: BLE001  # one that fails must not silence the others
-                    _log.exception("cannot announce", by=repr(annunciate), id=record.id)
-            self._answers.note(record)
+        self._announcing.announce(outcome)
 
     def _compare_clocks(self) -> None:
         now = self._clock.read()
@@ -405,16 +294,6 @@ async def _listen_if_possible(server: ControlServer) -> None:
         await server.start()
     except ControlError as error:
         _log.error("no notices can be asked for", error=str(error))
-
-
-def _packet_log(places: Places) -> tuple[PacketLogWriter | RollingLog | None, str]:
-    """Return where packets are kept, and what the status calls it."""
-    if places.packet_log is not None:
-        return PacketLogWriter(places.packet_log), str(places.packet_log)
-    if not places.packet_log_mb or places.data_dir is None:
-        return None, ""
-    folder = places.data_dir / PACKETS
-    return RollingLog(folder, int(places.packet_log_mb * 1e6)), str(folder)
 
 
 def _notify(state: str) -> bool:

@@ -1,0 +1,89 @@
+"""How a run begins: where it keeps things, what was found, and the first packets of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edge.events import BEGUN_LIMITS, BOX, FACTS, BegunLimits, Facts, tell
+from edge.packetlog import PacketLogWriter, RollingLog
+from edge.pipeline import START, Kept, Start
+from edge.records import Packet
+from edge.store import Run
+
+PACKETS = "packets"
+"""Folder of the last packets, in the data directory."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where one run keeps things.
+
+    Attributes
+    ----------
+    database, socket : Path
+        The records; the control socket.
+    packet_log : Path | None
+        Every packet that enters, for looking back; None: none is kept.
+    data_dir : Path | None
+        Where the list of paired sensors lies.
+    packet_log_mb : float
+        Where no `packet_log` is named, keep the last so many megabytes in `data_dir`.
+    """
+
+    database: Path
+    socket: Path
+    packet_log: Path | None = None
+    data_dir: Path | None = None
+    packet_log_mb: float = 0.0
+
+
+class Beginning(msgspec.Struct, frozen=True):
+    """What was found when a run began.
+
+    Attributes
+    ----------
+    model_trouble : str
+        Why there is no model, for the status; empty: there is one, or none is wanted.
+    kept : Kept | None
+        What stood when the monitor was last alive; see `edge.daemon.resume`.
+    clock_was_set : bool
+        The wall clock was set in this boot, before this run began.
+    """
+
+    model_trouble: str = ""
+    kept: Kept | None = None
+    clock_was_set: bool = False
+
+
+def first_packets(
+    run: Run,
+    kept: Kept | None,
+    facts: Sequence[Facts],
+    limits: Sequence[BegunLimits],
+    began_s: float,
+) -> Iterator[Packet]:
+    """Return what a log begins with: the run, what is known of the patients, and their limits."""
+    start = Start(run.run_id, run.version, run.model_id, kept)
+    yield Packet(BOX, START, began_s, msgspec.json.encode(start))
+    for known in facts:
+        yield tell(FACTS, known, began_s)
+    for begun in limits:
+        yield tell(BEGUN_LIMITS, begun, began_s)
+
+
+def open_packet_log(places: Places) -> tuple[PacketLogWriter | RollingLog | None, str]:
+    """Return where packets are kept, and what the status calls it.
+
+    Raises
+    ------
+    edge.packetlog.LogError
+        The packet log cannot be written.
+    """
+    if places.packet_log is not None:
+        return PacketLogWriter(places.packet_log), str(places.packet_log)
+    if not places.packet_log_mb or places.data_dir is None:
+        return None, ""
+    folder = places.data_dir / PACKETS
+    return RollingLog(folder, int(places.packet_log_mb * 1e6)), str(folder)
