@@ -26,10 +26,11 @@ The life of one packet, a sentence a stage:
     acknowledged, carried further, raised again and ended; "cannot tell" never ends one. What
     should be heard and seen now, the `Signal`, is derived from what stands and what is paused.
 12. Once a minute `edge.summaries` says what the time looked like: a `Summary`.
-13. The daemon announces the alert first, with no need of disk or network (in this version in its
-    log and on `homeward status`; sound and light are to come), then commits the records in one
-    transaction (`edge.store`): a record counts once it is on the medium.
-14. Alerts and summaries, and nothing raw, are what may leave the box when a network is there.
+13. The daemon hands the signal to sound and light first (`edge.annunciators`), with no need of
+    disk or network, then commits the records in one transaction (`edge.store`), chained with how
+    each alert was told: a record counts once it is on the medium.
+14. Alerts and summaries, and nothing raw, are what may leave the box when a network is there; a
+    process of its own (`edge.notices`) tells people who are not at the bed.
 
 Homeward is not a medical device. It is not certified, it can fail, and it must not be the only
 thing that watches somebody whose life depends on being watched.
