@@ -5,6 +5,9 @@ prints one to start from. Defaults of alarm rules and readers live in their own 
 handed in as `PluginDefaults`, so that this floor knows no plug-in.
 
     settings    the structs: one a table, with bounds and meaning
+    alerting    the same of alerts, and of who is told
+    plugins     what is known of the plug-ins
+    units       units as they end a name
     toml_lines  on which line each key stands
     complaints  faults, gathered, with the mend
     fields      one table against its struct or rule

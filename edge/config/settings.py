@@ -2,6 +2,12 @@
 
 The structs are what the other files are handed; nobody else reads the TOML. Defaults of alarm
 rules and of readers live in their own files and reach this floor as `PluginDefaults`.
+
+    this file   the box, patients and sources, alarm rules, and all of it together
+    alerting    how findings become alerts, and who is told
+    selftest    when the box tests its alarm path
+    plugins     what is known of the plug-ins
+    units       units as they end a name
 """
 
 from __future__ import annotations
@@ -13,52 +19,50 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from edge.config.alerting import Alerts, Deadman, Escalation, Notice, steps_of
+from edge.config.plugins import (
+    AnnunciatorDefaults,
+    ChannelDefaults,
+    PluginDefaults,
+    ReaderDefaults,
+    RuleDefaults,
+)
 from edge.config.selftest import SelfTest
+from edge.config.units import UNIT_WORDS, unit_of
 from edge.records import Priority
 
 if TYPE_CHECKING:
     from edge.config.kept import KeptPatient
 
+__all__ = [
+    "TABLES",
+    "UNIT_WORDS",
+    "Alarm",
+    "Alerts",
+    "Annunciator",
+    "AnnunciatorDefaults",
+    "Box",
+    "ChannelDefaults",
+    "Config",
+    "ConfigError",
+    "Deadman",
+    "Document",
+    "Escalation",
+    "Model",
+    "Notice",
+    "Patient",
+    "PluginDefaults",
+    "ReaderDefaults",
+    "Ring",
+    "RuleDefaults",
+    "Source",
+    "Summaries",
+    "steps_of",
+    "unit_of",
+]
+
 Document: TypeAlias = dict[str, Any]
 """The TOML as plain values: tables are dicts, arrays are lists."""
-
-UNIT_WORDS: Mapping[str, str] = {
-    "au": "arbitrary units",
-    "bpm": "beats a minute",
-    "brpm": "breaths a minute",
-    "dbfs": "decibels against full scale",
-    "degc": "degrees Celsius",
-    "flag": "0 or 1",
-    "g": "g",
-    "h": "hours",
-    "hz": "hertz",
-    "kg": "kilograms",
-    "mb": "megabytes",
-    "mgdl": "mg/dl",
-    "min": "minutes",
-    "mmhg": "mmHg",
-    "ms": "milliseconds",
-    "mv": "millivolts",
-    "n": "a whole number",
-    "ohm": "ohms",
-    "pct": "percent",
-    "ppm": "parts per million",
-    "s": "seconds",
-    "v": "volts",
-}
-"""Unit as it ends a name -> the same in words."""
-
-
-def unit_of(name: str) -> str:
-    """Return the unit a setting's name ends in, ``n`` for a count, empty where it has none.
-
-    >>> unit_of("limit_pct"), unit_of("n_beats"), unit_of("enabled")
-    ('pct', 'n', '')
-    """
-    if name.startswith("n_"):
-        return "n"
-    stem, _, last = name.rpartition("_")
-    return last if stem and last in UNIT_WORDS else ""
 
 
 class ConfigError(Exception):
@@ -73,64 +77,6 @@ class ConfigError(Exception):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-class RuleDefaults(msgspec.Struct, frozen=True):
-    """What this floor must know of an alarm rule: see `edge.alarms.Rule`.
-
-    Attributes
-    ----------
-    priority : Priority
-        Of its alerts, where the configuration names none.
-    settings, limits : Mapping
-        Its settings and the span each may lie in.
-    where : str
-        The file the defaults live in, relative to the repository.
-    source : str
-        What the defaults rest on.
-    of_box : bool
-        It watches over the box: no patient has it otherwise than the rest.
-    enabled : bool
-        Whether it watches where nobody says otherwise.
-    """
-
-    priority: Priority
-    settings: Mapping[str, float]
-    limits: Mapping[str, tuple[float, float]]
-    where: str
-    source: str = ""
-    of_box: bool = False
-    enabled: bool = True
-
-
-class ReaderDefaults(msgspec.Struct, frozen=True):
-    """What this floor must know of a reader: see `edge.readers.Reader`."""
-
-    settings: type[msgspec.Struct]
-    where: str
-
-
-class AnnunciatorDefaults(msgspec.Struct, frozen=True):
-    """What this floor must know of a way to be heard or seen: see `edge.annunciators`."""
-
-    settings: type[msgspec.Struct]
-    where: str
-
-
-class ChannelDefaults(msgspec.Struct, frozen=True):
-    """What this floor must know of a channel of notices: see `edge.notices.channels`."""
-
-    settings: type[msgspec.Struct]
-    where: str
-
-
-class PluginDefaults(msgspec.Struct, frozen=True):
-    """The plug-ins by name; the command line builds it from what it finds."""
-
-    rules: Mapping[str, RuleDefaults] = {}
-    readers: Mapping[str, ReaderDefaults] = {}
-    annunciators: Mapping[str, AnnunciatorDefaults] = {}
-    channels: Mapping[str, ChannelDefaults] = {}
 
 
 class Box(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,150 +216,6 @@ class Annunciator(msgspec.Struct, frozen=True, kw_only=True):
 
     enabled: Annotated[bool, Meta(description="Whether it is used at all.")] = True
     settings: msgspec.Struct
-
-
-class Alerts(msgspec.Struct, frozen=True, kw_only=True):
-    """``[alerts]``: how findings become alerts (`edge.alerts.AlertSettings`)."""
-
-    # 120 s is the longest anything may stay unsaid (hazard H7): it can only be made shorter.
-    reraise_s: Annotated[
-        float,
-        Meta(ge=15.0, le=120.0, description="An unanswered alert sounds anew after this long."),
-    ] = 120.0
-    clear_s: Annotated[
-        float,
-        Meta(ge=0.0, le=60.0, description="A condition absent for this long is over."),
-    ] = 10.0
-    unsure_s: Annotated[
-        float,
-        Meta(ge=5.0, le=120.0, description="Say so when nothing could be told for this long."),
-    ] = 30.0
-    signal_delay_s: Annotated[
-        float,
-        Meta(ge=0.0, le=10.0, description="From an alert to its sound; high priority has none."),
-    ] = 0.0
-    pause_s: Annotated[
-        float,
-        Meta(ge=10.0, le=120.0, description="A pause lasts so long where nothing else is said."),
-    ] = 120.0
-    watch_s: Annotated[
-        float,
-        Meta(
-            ge=600.0,
-            le=86400.0,
-            description="A watch lasts so long where nothing else is said.",
-        ),
-    ] = 43200.0
-
-
-_Wait: TypeAlias = Annotated[
-    float, Meta(ge=0.0, le=86400.0, description="So long without an answer.")
-]
-
-
-class Escalation(msgspec.Struct, frozen=True, kw_only=True):
-    """``[escalation]``: who is told of an alert nobody answers, and after how long.
-
-    Each time counts from the alert's beginning, by its priority; a pause by a carer stops it.
-    """
-
-    high_page_s: _Wait = 0.0
-    high_first_carer_s: _Wait = 15.0
-    high_second_carer_s: _Wait = 90.0
-    medium_page_s: _Wait = 0.0
-    medium_first_carer_s: _Wait = 60.0
-    medium_second_carer_s: _Wait = 300.0
-    low_page_s: _Wait = 0.0
-    low_first_carer_s: _Wait = 600.0
-    low_second_carer_s: _Wait = 3600.0
-
-    def times_of(self, priority: str) -> tuple[float, float, float]:
-        """Return the three times of ``high``, ``medium`` or ``low``."""
-        page_s, first_s, second_s = (float(getattr(self, name)) for name in steps_of(priority))
-        return page_s, first_s, second_s
-
-
-def steps_of(priority: str) -> tuple[str, str, str]:
-    """Return the names of the three times of ``high``, ``medium`` or ``low``, in their order."""
-    return f"{priority}_page_s", f"{priority}_first_carer_s", f"{priority}_second_carer_s"
-
-
-_UrlFile: TypeAlias = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=200,
-        description="File whose first line is the secret address; for its user alone (chmod 600). "
-        "A name without / is looked for among systemd's credentials first, then in box.data_dir.",
-    ),
-]
-_Clock: TypeAlias = Annotated[
-    str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Local time of day.")
-]
-
-
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """``[[notices]]``: one way to tell somebody who is not at the box.
-
-    Attributes
-    ----------
-    settings : msgspec.Struct
-        The channel's own options; in the TOML they stand in the same table.
-    """
-
-    channel: Annotated[str, Meta(description="Which file of edge/notices/channels sends it.")]
-    name: Annotated[
-        str,
-        Meta(
-            pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,31})?$",
-            description="What the status and the record call it; default: the channel.",
-        ),
-    ] = ""
-    url_file: _UrlFile
-    who: Annotated[
-        tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...],
-        Meta(min_length=1, description="first_carer, second_carer, or names as in a hand-over."),
-    ] = ("first_carer",)
-    on: Annotated[
-        Literal["escalation", "raise"],
-        Meta(description="Told when an unanswered alert is carried to them, or at once."),
-    ] = "escalation"
-    from_priority: Annotated[
-        Literal["low", "medium", "high"], Meta(description="The least that is told.")
-    ] = "low"
-    technical: Annotated[bool, Meta(description="Alerts of the equipment too.")] = True
-    details: Annotated[bool, Meta(description="With the reason, and so with measured values.")] = (
-        False
-    )
-    quiet_from: _Clock | None = None
-    quiet_to: _Clock | None = None
-    quiet_floor: Annotated[
-        Literal["low", "medium", "high"],
-        Meta(description="Told in the quiet hours all the same; high always is."),
-    ] = "high"
-    n_burst: Annotated[
-        int, Meta(ge=1, le=100, description="So many in a row before they are put together.")
-    ] = 6
-    refill_s: Annotated[
-        float, Meta(ge=1.0, le=3600.0, description="One more may follow after each such time.")
-    ] = 60.0
-    settings: msgspec.Struct
-
-
-class Deadman(msgspec.Struct, frozen=True, kw_only=True):
-    """``[deadman]``: a watcher far away that calls when this box has not pinged it."""
-
-    url_file: _UrlFile | None = None
-    every_s: Annotated[float, Meta(ge=10.0, le=3600.0, description="How often it is pinged.")] = (
-        60.0
-    )
-    fails: Annotated[
-        bool, Meta(description="Say so at once at /fail, as healthchecks.io has it.")
-    ] = True
-    needs: Annotated[
-        Literal["progress", "patients"],
-        Meta(description="Pinged while the monitor comes on; or only if it hears every patient."),
-    ] = "patients"
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
