@@ -18,6 +18,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     layers      the alarm rules: defaults, preset, file, patient, kept, command line
     kept        what people changed with `homeward limits`
     changes     limits as people type them
+    sources     who is watched, and what reads their sensors
     loading     TOML -> Config
     listing     Config -> every setting and its origin; plain values for a checkpoint
     schema      JSON schema of the TOML

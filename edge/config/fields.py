@@ -27,6 +27,19 @@ def is_table(value: object, path: KeyPath, told: Complaints) -> bool:
     return False
 
 
+def tables_of(
+    document: Mapping[str, Any], name: str, told: Complaints
+) -> list[dict[str, Any] | None]:
+    """Return the elements of an array of tables; None where one is something else."""
+    array = document.get(name, [])
+    if not isinstance(array, list):
+        told.add((name,), "must be a list of tables", f"write [[{name}]], with two brackets")
+        return []
+    return [
+        table if is_table(table, (name, idx), told) else None for idx, table in enumerate(array)
+    ]
+
+
 def read_struct(
     table: Mapping[str, Any],
     path: KeyPath,

@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from edge.config.annunciators import read_annunciators
 from edge.config.checks import (
     check_names,
-    check_patient,
     check_scale,
     check_socket,
     check_steps,
 )
-from edge.config.complaints import COMMAND_LINE, Complaints, dotted, suggestion, syntax_error
-from edge.config.fields import is_table, missing_fields, read_struct
+from edge.config.complaints import COMMAND_LINE, Complaints, dotted, syntax_error
+from edge.config.fields import is_table, read_struct
 from edge.config.kept import Kept, as_kept, set_aside, tables_by_id
 from edge.config.layers import read_alarms
 from edge.config.notices import read_notices
@@ -34,12 +31,11 @@ from edge.config.settings import (
     Document,
     Escalation,
     Model,
-    Patient,
     PluginDefaults,
     Ring,
-    Source,
     Summaries,
 )
+from edge.config.sources import read_patients, read_sources
 from edge.config.toml_lines import KeyPath, key_lines
 
 _SYSTEM_DATA_DIR: Final = Path("/var/lib/homeward")
@@ -191,10 +187,10 @@ def _checked(
     check_socket(box.socket, told)
     kept = {} if read is None else read(box.data_dir)
     counting = set_aside(document, kept)
-    patients, own = _patients(counting, told, folder)
+    patients, own = read_patients(counting, told, folder)
     tables_of = {} if read is None else tables_by_id(document)
     patients = tuple(as_kept(patient, kept) for patient in patients)
-    sources = _sources(document, patients, plugins, told, folder)
+    sources = read_sources(document, patients, plugins, told, folder)
     check_names(patients, sources, told)
     check_scale(patients, told)
     alarms = read_alarms(document, patients, own, plugins, told, kept)
@@ -237,109 +233,3 @@ def _box(values: dict[str, Any], origins: dict[str, str]) -> Box:
         values["data_dir"], origins["box.data_dir"] = default_data_dir()
     values.setdefault("socket", values["data_dir"] / "control.sock")
     return Box(**values)
-
-
-def _tables(document: Document, name: str, told: Complaints) -> list[dict[str, Any] | None]:
-    """Return the elements of an array of tables; None where one is something else."""
-    array = document.get(name, [])
-    if not isinstance(array, list):
-        told.add((name,), "must be a list of tables", f"write [[{name}]], with two brackets")
-        return []
-    return [
-        table if is_table(table, (name, idx), told) else None for idx, table in enumerate(array)
-    ]
-
-
-def _patients(
-    document: Document, told: Complaints, folder: Path
-) -> tuple[tuple[Patient, ...], list[object]]:
-    """Return the patients, and the alarms table of each as it stands in the file."""
-    if "patients" not in document:
-        return (Patient(),), [{}]
-    patients, own = [], []
-    for idx, table in enumerate(_tables(document, "patients", told)):
-        path = ("patients", idx)
-        facts = {key: value for key, value in (table or {}).items() if key != "alarms"}
-        own.append((table or {}).get("alarms", {}))
-        values = read_struct(facts, path, Patient, told, folder)
-        # A first patient may go unnamed; two unnamed ones could not be told apart.
-        if idx and table is not None and "id" not in table:
-            told.add(path, "id is missing", 'give each patient an id, e.g. id = "patient-2"')
-            values["id"] = f"patient-{idx + 1}"
-        patients.append(Patient(**values))
-    if not patients:
-        told.add(("patients",), "nobody is watched", "add a [[patients]] table or take it out")
-    return tuple(patients), own
-
-
-def _sources(
-    document: Document,
-    patients: tuple[Patient, ...],
-    plugins: PluginDefaults,
-    told: Complaints,
-    folder: Path,
-) -> tuple[Source | None, ...]:
-    """Return the sources in their order; None where one cannot be made."""
-    sources: list[Source | None] = []
-    for idx, table in enumerate(_tables(document, "sources", told)):
-        n_alike = sum(
-            s is not None and table is not None and s.reader == table.get("reader") for s in sources
-        )
-        source = None
-        if table is not None:
-            source = _source(table, ("sources", idx), patients, plugins, told, folder)
-        if source is not None and not source.name:
-            suffix = f"-{n_alike + 1}" if n_alike else ""
-            source = msgspec.structs.replace(source, name=source.reader + suffix)
-        sources.append(source)
-    return tuple(sources)
-
-
-def _source(
-    table: dict[str, Any],
-    path: KeyPath,
-    patients: tuple[Patient, ...],
-    plugins: PluginDefaults,
-    told: Complaints,
-    folder: Path,
-) -> Source | None:
-    reader = table.get("reader")
-    if not isinstance(reader, str):
-        what = f"known readers: {', '.join(plugins.readers)}"
-        told.add((*path, "reader"), "the reader is missing or no text", what)
-        return None
-    if reader not in plugins.readers:
-        told.add(
-            (*path, "reader"),
-            f"there is no reader {reader!r}",
-            suggestion(reader, tuple(plugins.readers)),
-        )
-        return None
-    options = plugins.readers[reader].settings
-    own = {field.encode_name for field in msgspec.structs.fields(Source)} - {"settings"}
-    shared = {key: value for key, value in table.items() if key in own}
-    common = {"patient": patients[0].id} if len(patients) == 1 else {}
-    common |= read_struct(shared, path, Source, told, folder)
-    rest = {key: value for key, value in table.items() if key not in own}
-    values = read_struct(rest, path, options, told, folder)
-    missing_fields(rest, path, options, told)
-    check_patient(common.get("patient"), path, [patient.id for patient in patients], told)
-    settings = _made(options, values, path, told)
-    if settings is None or "patient" not in common:
-        return None
-    return Source(
-        reader=reader, name=common.get("name", ""), patient=common["patient"], settings=settings
-    )
-
-
-def _made(
-    options: type[msgspec.Struct], values: dict[str, Any], path: KeyPath, told: Complaints
-) -> msgspec.Struct | None:
-    """Return the reader's settings; what the reader itself refuses is a fault like any other."""
-    if any(f.required and f.name not in values for f in msgspec.structs.fields(options)):
-        return None  # told already
-    try:
-        return options(**values)
-    except (TypeError, ValueError) as error:
-        told.add(path, str(error), "see the reader's options in `homeward config`")
-        return None
