@@ -45,6 +45,8 @@ RINGING_S, RINGING = 0.5, 0.2  # after a jump, smaller peaks than this part of i
 LEARN_S = 4.5  # three times 1.5 s, each of which holds a beat down to 40 / min
 LOST_S = 4.5  # without a beat for so long: look whether the rhythm has become small
 CONTRAST = 5.5  # largest peaks over the envelope's 10th percentile; noise and hum stay below
+CLEAR, SMALL = 7.0, 100.0  # the same below so many times the least: 200 uV, as noise may have
+ALIKE = 0.5  # of three largest peaks two are within this of each other, or one stands out alone
 STILL_S = 120.0  # for so long what is smaller than `FAINT` is taken for standstill, not a rhythm:
 FAINT = 0.12  # the P waves of ventricular standstill
 LEAST_MV = 3e-4  # mean slope below which nothing is learned: a QRS of some 2 uV
@@ -160,15 +162,21 @@ class QrsRules:
     # ---- levels -------------------------------------------------------------------------
 
     def _survey(self, end_idx: int) -> tuple[float, float]:
-        """Return the level of the largest peaks and its contrast, over the learning period."""
+        """Return the level of the largest peaks and its contrast, over the learning period.
+
+        Where one third holds a far larger peak than the other two, that was an artefact, or the
+        heart's last beat: the second largest may then be its T wave, or noise. What goes on has to
+        stand out in the third where it is least.
+        """
         heights = self._envelope.heights(end_idx - self._learn_n, end_idx)
-        level = float(np.sort(heights.reshape(3, -1).max(axis=1))[1])
+        least, level, most = np.sort(heights.reshape(3, -1).max(axis=1)).tolist()
         quiet = float(np.partition(heights, len(heights) // 10)[len(heights) // 10])
-        return level, level / max(quiet, 1.0)
+        sure = level if level >= ALIKE * most else least
+        return float(level), sure / max(quiet, 1.0)
 
     def _learn(self, end_idx: int, found: list[int]) -> None:
         level, contrast = self._survey(end_idx)
-        believed = contrast >= CONTRAST or self._is_regular(end_idx - self._learn_n, end_idx)
+        believed = self._stands_out(level, contrast) or self._is_regular(end_idx)
         if not believed or level < self._least:
             self._learn_end = end_idx + self._second_n
             first = self._learn_end - self._learn_n
@@ -183,8 +191,13 @@ class QrsRules:
             self._judge(idx, height, found)
         self._known, self._n_beats = 0.0, 0
 
-    def _is_regular(self, first_idx: int, end_idx: int) -> bool:
+    def _stands_out(self, level: float, contrast: float) -> bool:
+        """Tell whether a survey found beats; the smaller they are, the clearer they have to be."""
+        return contrast >= (CONTRAST if level >= SMALL * self._least else CLEAR)
+
+    def _is_regular(self, end_idx: int) -> bool:
         """Tell a fast rhythm, which leaves no quiet between its beats, from noise and hum."""
+        first_idx = end_idx - self._learn_n
         peaks = [held for held in self._held if first_idx <= held[0] < end_idx]
         if len(peaks) < MANY:
             return False
@@ -210,7 +223,8 @@ class QrsRules:
         self._lost_check = now_idx + self._second_n
         level, contrast = self._survey(now_idx)
         faint = FAINT * self._known if now_idx - since < self._still_n else 0.0
-        if contrast >= CONTRAST and max(faint, self._least) < level < self._beat.median:
+        is_smaller = max(faint, self._least) < level < self._beat.median
+        if is_smaller and self._stands_out(level, contrast):
             self._settle_on(level)
             self._overdue.clear()
 

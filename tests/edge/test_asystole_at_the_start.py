@@ -1,7 +1,8 @@
-"""No asystole while the beat detector gets to know a lead, at the start and after a gap.
+"""A lead that begins: no asystole while it is learned, and the asystole of a heart that stops then.
 
-It takes 4.5 s for that, and the rule's limit is 4 s: the age of the last beat counts from where a
-first beat could have been told (`edge.features.vitals`).
+The beat detector takes 4.5 s to get to know a lead, at the start and after a gap, and the rule's
+limit is 4 s: the age of the last beat counts from where a first beat could have been told
+(`edge.features.vitals`).
 """
 
 from __future__ import annotations
@@ -34,3 +35,19 @@ def test_a_heart_that_beats_is_no_asystole_whenever_its_lead_begins(
 
         assert sum(isinstance(r, Beat) for r in records) > hr_bpm / 3
         assert not [r for r in records if isinstance(r, Alert) and r.rule == "asystole"]
+
+
+@pytest.mark.parametrize("stop_s", [0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0])
+def test_a_heart_that_stops_while_its_lead_is_learned_is_asystole(
+    stop_s: float, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "stops.toml"
+    event = f'[[events]]\nkind = "asystole"\nat_s = {stop_s}\nfor_s = 40\n'
+    scenario.write_text(f'title = "A"\nduration_s = 30\n{event}')
+    for seed in range(4):
+        told = simulated.Settings(scenario=str(scenario), seed=seed, devices=("board",))
+        packets = list(simulated.packets(told))
+        records = assemble(PipelineSettings(), "test").advance(packets, 30.0).records
+
+        (alert,) = [r for r in records if isinstance(r, Alert) and r.rule == "asystole"]
+        assert alert.at_s <= max(10.0, stop_s + 5.0)

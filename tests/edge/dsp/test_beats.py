@@ -257,6 +257,32 @@ def test_asystole_gives_no_beats(kind: str) -> None:
     assert late == []
 
 
+def test_a_heart_that_stops_while_it_is_learned_shows_no_beats_in_noise() -> None:
+    false, n_at = 0, 0
+    for stop_s in np.arange(0.3, 6.0, 0.1):
+        for seed in range(4):
+            rng = np.random.default_rng([seed, round(stop_s * 10)])
+            n_at += 1
+            mv = 0.02 * rng.standard_normal(round(15 * FS_HZ))
+            # White noise, smoothed: its energy is where a QRS has it.
+            mv = np.convolve(mv, [0.2, 0.3, 0.3, 0.2], "same").astype(np.float32)
+            beats = beats_of(waves([r for r in rhythm(10.0) if r < stop_s], FS_HZ, 15.0) + mv)
+            false += sum(beat / FS_HZ > stop_s + 0.5 for beat in beats)
+
+    assert (false, n_at) == (0, 228)
+
+
+def test_noise_from_the_start_gives_no_beats() -> None:
+    with_beats = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        noise = np.convolve(rng.standard_normal(2500), [0.2, 0.3, 0.3, 0.2], "same")
+        mv = (0.003, 0.01, 0.03, 0.1)[seed % 4]
+        with_beats += bool(beats_of((mv * noise).astype(np.float32)))
+
+    assert with_beats == 0
+
+
 def test_p_waves_of_ventricular_standstill_are_no_beats_for_two_minutes() -> None:
     ecg, _ = noisy(60.0, mv=0.003)
     p_waves = 0.1 * np.exp(-0.5 * (((T_S % 0.8) - 0.4) / 0.022) ** 2)[: round(110 * FS_HZ)]
