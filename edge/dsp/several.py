@@ -40,7 +40,8 @@ def furthest(usual: float) -> Callable[[Iterable[float]], float]:
     """
 
     def distance(value: float) -> float:
-        return abs(math.log(value / usual)) if value > 0.0 else math.inf
+        # A difference, not the ratio: the smallest floats have a ratio of 0.
+        return abs(math.log(value) - math.log(usual)) if value > 0.0 else math.inf
 
     return lambda known: max(known, key=distance)
 

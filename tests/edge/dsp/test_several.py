@@ -18,6 +18,7 @@ SIGNALS = ("spo2_pct", "pulse_bpm", "hr_bpm", "resp_brpm", "contact_flag", "lead
         ("pulse_bpm", 72.0, 160.0, 160.0),
         ("pulse_bpm", 72.0, 35.0, 35.0),
         ("hr_bpm", 60.0, 0.0, 0.0),
+        ("pulse_bpm", 72.0, 5e-324, 5e-324),
         ("resp_brpm", 14.0, 35.0, 35.0),
         ("resp_brpm", 14.0, 6.0, 6.0),
         ("contact_flag", 1.0, 0.0, 0.0),
