@@ -144,6 +144,8 @@ class NoticesReport(msgspec.Struct, frozen=True):
         For how long; None: not failing.
     since_s : float | None
         The same as a moment of the boot clock, which stays the same while it fails.
+    idle : bool
+        What fails has nothing to send just now: nobody is untold yet.
     """
 
     wanted: bool
@@ -153,6 +155,7 @@ class NoticesReport(msgspec.Struct, frozen=True):
     ways: tuple[Way, ...] = ()
     deadman: Way | None = None
     since_s: float | None = None
+    idle: bool = False
 
 
 def plain_words(rule: str) -> str:

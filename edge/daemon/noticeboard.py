@@ -206,7 +206,9 @@ class Noticeboard:
         trouble = "; ".join(f"{way.name}: {way.reason}" for way in broken)
         since_s = min((way.since_s for way in broken), default=None)
         failing_s = None if since_s is None else max(0.0, now_s - since_s)
-        return NoticesReport(wanted, age_s, trouble, failing_s, heard.ways, heard.deadman, since_s)
+        idle = bool(broken) and not any(way.n_waiting for way in broken)
+        told = (heard.ways, heard.deadman, since_s, idle)
+        return NoticesReport(wanted, age_s, trouble, failing_s, *told)
 
     def _wake(self) -> None:
         self._change += 1

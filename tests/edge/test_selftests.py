@@ -26,7 +26,6 @@ from edge.live import Signal
 from edge.pipeline import ANSWER, Pipeline
 from edge.records import Outcome, Packet, SelfTest, SelfTestRow, Verdict
 from edge.selftest import ANSWER_S, Bench, Part, row
-from edge.selftest._running import Runner
 from edge.selftest._schedule import FIRST_S
 from edge.store import History, Run, Store
 from tests.edge.cli.box import MACHINE
@@ -391,35 +390,6 @@ def test_the_monitor_ticks_on_while_parts_hang_and_stores_what_they_found(tmp_pa
         ("disk", Verdict.FAILED),
         ("good", Verdict.PASSED),
     ]
-
-
-def test_a_self_test_that_breaks_off_has_an_end_and_is_not_the_last(tmp_path: Path) -> None:
-    async def story(box: Box) -> None:
-        box.tests._runner = Broken()
-        begun = await box.tests.answer(BeginSelfTest("Ann"))
-        await box.ended()
-        told = await box.tests.answer(FollowSelfTest(begun["id"], 0))
-        assert told["done"]
-        assert "NOT proven" in told["words"]
-        (found,) = told["lines"][-1].rows
-        assert (found.verdict, found.part) == (Verdict.FAILED, "self-test")
-        assert "out of threads" in found.found
-        box.tests._runner = None
-        await box.tests.answer(BeginSelfTest("Ann"))
-        await box.ended()
-        assert box.tests.live().proven
-
-    lived(Box(tmp_path, Clock()), story)
-
-
-class Broken(Runner):
-    """A runner whose machine has no thread left."""
-
-    def __init__(self) -> None:
-        super().__init__((), lambda: 0.0)
-
-    def run(self, *_: object) -> tuple[SelfTestRow, ...]:
-        raise RuntimeError("out of threads")
 
 
 def raised(pipeline: Pipeline) -> bool:

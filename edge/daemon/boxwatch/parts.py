@@ -138,7 +138,10 @@ class NoticesPart:
         if report.since_s is None:
             return BoxHealth({"notices_fails_s": 0.0})
         # The notifier may say any moment; one that is to come is none it can have failed since.
-        return BoxHealth({}, {"notices_fails_s": min(report.since_s, now_s)})
+        since_s = min(report.since_s, now_s)
+        if report.idle:
+            return BoxHealth({"notices_fails_s": 0.0}, {"idle_way_fails_s": since_s})
+        return BoxHealth({}, {"notices_fails_s": since_s})
 
 
 def joined(told: Sequence[BoxHealth]) -> BoxHealth:

@@ -92,6 +92,22 @@ def test_every_rule_of_the_box_is_tried_above() -> None:
     assert {rule.name for rule in BOX_RULES} <= tried
 
 
+def test_a_way_without_a_network_is_told_at_once_only_where_something_waits() -> None:
+    night = BoxNight()
+    cut_s = night.now_s
+    night.say({"idle_way_fails_s": cut_s})
+    night.live(299.0)
+    assert night.records == []
+    night.say()
+    night.live(60.0)
+    assert night.records == []  # the line was back before anybody was untold
+    cut_s = night.now_s
+    night.say({"idle_way_fails_s": cut_s})
+    night.live(100.0)
+    night.say({"notices_fails_s": cut_s}, notices_fails_s=None)
+    assert night.until("cannot_notify") <= DUE_S
+
+
 def test_what_waits_to_leave_the_box_is_told_after_an_hour_and_rises_after_half_a_day() -> None:
     night = BoxNight()
     waits_since_s = night.now_s

@@ -153,6 +153,16 @@ def test_a_notifier_that_falls_silent_is_told_in_time_and_ends_when_it_speaks_ag
     monitor.ended("cannot_notify")
 
 
+def test_a_line_that_is_cut_while_nothing_waits_is_no_alarm_for_minutes() -> None:
+    told = {"trouble": "no network", "failing_s": 1.0, "ways": (), "since_s": 1000.0}
+    state = NoticesReport(wanted=True, age_s=0.1, idle=True, **told)
+    monitor = Monitor(NoticesPart(lambda: state))
+    monitor.live(60.0)
+    assert monitor.alerts == []
+    state = msgspec.structs.replace(state, idle=False)  # now somebody is to be told
+    assert monitor.raised_after("cannot_notify") <= DUE_S
+
+
 @pytest.mark.parametrize(
     "state",
     [
