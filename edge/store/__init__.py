@@ -28,18 +28,7 @@ from edge.store.history import History
 from edge.store.keeping import HeadKeeper, begun_anew
 from edge.store.migrations import migrate
 from edge.store.records import (
-    KeptAlerts,
-    LedgerRow,
     Row,
-    Run,
-    StoredAlarmEvent,
-    StoredAlert,
-    StoredLink,
-    StoredReading,
-    StoredSelfTest,
-    StoredSettingChange,
-    StoredSummary,
-    Waiting,
     alarm_event_row,
     alert_row,
     clock_row,
@@ -51,6 +40,19 @@ from edge.store.records import (
     self_test_row,
     setting_change_row,
     summary_row,
+)
+from edge.store.stored import (
+    KeptAlerts,
+    LedgerRow,
+    Run,
+    StoredAlarmEvent,
+    StoredAlert,
+    StoredLink,
+    StoredReading,
+    StoredSelfTest,
+    StoredSettingChange,
+    StoredSummary,
+    Waiting,
 )
 
 __all__ = [

@@ -27,7 +27,7 @@ from edge.records import (
     Summary,
 )
 from edge.store.chain import LedgerEntry
-from edge.store.records import KeptAlerts
+from edge.store.stored import KeptAlerts
 
 _R = TypeVar("_R")
 

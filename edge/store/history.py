@@ -15,18 +15,7 @@ from edge.clock import WallEntry
 from edge.store.database import Database, StoreError, connect, store_error
 from edge.store.migrations import check_not_newer
 from edge.store.records import (
-    KeptAlerts,
-    LedgerRow,
     Row,
-    Run,
-    StoredAlarmEvent,
-    StoredAlert,
-    StoredLink,
-    StoredReading,
-    StoredSelfTest,
-    StoredSettingChange,
-    StoredSummary,
-    Waiting,
     alarm_event_from,
     alert_from,
     clock_from,
@@ -37,6 +26,19 @@ from edge.store.records import (
     self_test_from,
     setting_change_from,
     summary_from,
+)
+from edge.store.stored import (
+    KeptAlerts,
+    LedgerRow,
+    Run,
+    StoredAlarmEvent,
+    StoredAlert,
+    StoredLink,
+    StoredReading,
+    StoredSelfTest,
+    StoredSettingChange,
+    StoredSummary,
+    Waiting,
 )
 
 _R = TypeVar("_R")
