@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import typer
-from rich.text import Text
 
 from edge.cli import DONE, FOUND
 from edge.cli._limits import change, now_text, reload_as_started
+from edge.cli._limits_listed import list_changes, list_limits
 from edge.cli._past import axis_of, kept_logs, nights_of, recalled, say_note, the_patient
 from edge.cli._people import warn_unstored
 from edge.cli._shared import (
@@ -25,14 +25,12 @@ from edge.cli._shared import (
     plugin_defaults,
     print_json,
 )
-from edge.cli._tables import console, table
 from edge.cli._whatif import print_answer
 from edge.config import Config, PluginDefaults
 from edge.config.changes import in_force, read_changes
 from edge.control import ChangeLimits
 from edge.limits import Decision, LimitsError, decide
 from edge.records import LimitAct, Role
-from edge.store import DATABASE, History, StoreError
 from edge.whatif.study import Question, ask, unit_words
 
 DAY_S: Final = 86400.0
@@ -129,9 +127,9 @@ def command(  # noqa: PLR0913  # each is an option of the command
     plugins = plugin_defaults()
     settings = load_config(config, data_dir, plugins)
     if action is Action.LIST:
-        return _list(settings, plugins, patient, json=json)
+        return list_limits(settings, plugins, patient, json=json)
     if action is Action.LOG:
-        return _log(settings, json=json)
+        return list_changes(settings, json=json)
     who, as_role = _who(by, as_whom, role)
     if not why:
         raise typer.BadParameter('say for what reason: --why "..."', param_hint="--why")
@@ -276,102 +274,3 @@ def _told(answer: dict[str, Any], decision: Decision, *, json: bool) -> int:
         typer.echo(f"{decision.told.patient}: {when}; written down by {decision.told.by}")
     warn_unstored(stored=bool(answer["stored"]))
     return DONE if answer["stored"] else FOUND
-
-
-def _list(settings: Config, plugins: PluginDefaults, patient: str | None, *, json: bool) -> int:
-    facts = [
-        fact
-        for idx, one in enumerate(settings.patients)
-        if patient is None or one.id == the_patient(settings, patient)
-        for fact in _facts(settings, plugins, one.id, idx)
-    ]
-    if json:
-        for fact in facts:
-            print_json(fact)
-        n_changed = sum(not str(fact["source"]).startswith("default") for fact in facts)
-        print_json({"record": "limits", "n_limits": len(facts), "n_changed": n_changed})
-        return DONE
-    for one in settings.patients:
-        rows = [_row(fact) for fact in facts if fact["patient"] == one.id]
-        if rows:
-            title = f"{one.id}: preset {one.preset or 'none'}, SpO2 scale {one.spo2_scale}"
-            heads = ("limit", "in force", "default", "from .. to", "set by")
-            console().print(table(title, heads, rows))
-    return DONE
-
-
-def _facts(
-    settings: Config, plugins: PluginDefaults, patient: str, idx: int
-) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    for rule, one in in_force(settings, patient).items():
-        known = plugins.rules[rule]
-        values: dict[str, bool | float] = {"enabled": one.enabled, **one.settings}
-        for name, value in values.items():
-            low, high = known.limits.get(name, (None, None))
-            found.append(
-                {
-                    "record": "limit",
-                    "patient": patient,
-                    "key": f"alarms.{rule}.{name}",
-                    "value": value,
-                    "default": known.settings.get(name, True),
-                    "low": low,
-                    "high": high,
-                    "priority": one.priority.value,
-                    "source": _source(settings, f"alarms.{rule}.{name}", idx, known.where),
-                    "rests_on": known.source,
-                }
-            )
-    return found
-
-
-def _source(settings: Config, key: str, idx: int, where: str) -> str:
-    origins = settings.origins
-    return origins.get(f"patients[{idx}].{key}") or origins.get(key) or f"default ({where})"
-
-
-def _row(fact: dict[str, object]) -> tuple[str | Text, ...]:
-    changed = fact["value"] != fact["default"]
-    unit = unit_words(str(fact["key"]).rpartition(".")[2])
-    low, high = fact["low"], fact["high"]
-    bounds = "" if low is None else f"{low:g} .. {high:g}"
-    value, default = (_shown(fact[name], unit) for name in ("value", "default"))
-    key = str(fact["key"]).removeprefix("alarms.")
-    return key, Text(value, style="bold" if changed else ""), default, bounds, str(fact["source"])
-
-
-def _shown(value: object, unit: str) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "OFF"
-    return f"{value:g} {unit}".rstrip()
-
-
-def _log(settings: Config, *, json: bool) -> int:
-    """Print every change that was recorded, the oldest first."""
-    path = settings.box.data_dir / DATABASE
-    try:
-        with History.open(path) as history:
-            stored = history.setting_changes()
-    except StoreError as error:
-        raise CommandError(str(error)) from error
-    if json:
-        for one in stored:
-            print_json({"n": one.n, "run_id": one.run_id, **msgspec.to_builtins(one.change)})
-        print_json({"record": "limits_log", "n_changes": len(stored)})
-        return DONE
-    rows = [
-        (
-            str(one.n),
-            one.change.patient,
-            one.change.act.value,
-            one.change.key.removeprefix("alarms.") or one.change.detail,
-            "" if one.change.old is None else f"{one.change.old:g} -> {one.change.new:g}",
-            f"{one.change.by} ({one.change.role})",
-            one.change.why,
-        )
-        for one in stored
-    ]
-    heads = ("n", "patient", "what", "of", "change", "by", "why")
-    console().print(table("Limits that were changed", heads, rows))
-    return DONE
