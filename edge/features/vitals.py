@@ -58,6 +58,7 @@ _AGES = {
     "hr_bpm": "hr_age_s",
     "pulse_bpm": "pulse_age_s",
     "temp_degc": "temp_age_s",
+    "rr_ms": "last_beat_age_s",
 }
 _AGES_BY_STEM = {"pleth": "pleth_age_s", "resp": "resp_age_s", "accel": "accel_age_s"}
 _LATEST = {
@@ -222,6 +223,7 @@ def _latest(samples: Samples, end_s: float, limit_s: float) -> float:
 _WORDS = {
     "hr_bpm": "heart rate, beats a minute",
     "beat_age_s": "time without a heart beat in a usable ECG, s",
+    "last_beat_age_s": "time since the last heart beat that was seen, s",
     "ecg_quality": "quality of the ECG, 0 useless to 1 clean",
     "spo2_pct": "oxygen saturation, %",
     "pulse_bpm": "pulse rate of the oximeter, beats a minute",
