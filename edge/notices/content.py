@@ -42,6 +42,8 @@ class Item(msgspec.Struct):
         It was tried, and may have arrived.
     tokens : dict[str, str]
         Button -> the word it sends back; each is good once.
+    settles : bool
+        Nobody has to come any more: an alarm that has not been sent need not be.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Item(msgspec.Struct):
     text: str
     begun: bool = False
     tokens: dict[str, str] = {}
+    settles: bool = True
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -77,14 +80,19 @@ def name_of(destination: str, about: str, *parts: str) -> str:
     return f"hw{hashlib.blake2b(content, digest_size=12).hexdigest()}"
 
 
-def alarm(destination: str, notice: AlertNotice, place: Place, *, details: bool = False) -> Item:
-    """Return the notice that there is an alarm; `details`: with its reason, and so with values."""
+def alarm(
+    destination: str, notice: AlertNotice, place: Place, n_anew: int = 0, *, details: bool = False
+) -> Item:
+    """Return the notice that there is an alarm; `details`: with its reason, and so with values.
+
+    `n_anew`: so often it has asked anew after an answer; each time is a notice of its own.
+    """
     answered = "Nobody has answered yet."
     if notice.answered_by:
         answered = f"Only the patient has answered ({notice.answered_by})."
     text = f"{_whose(notice, place)}, since {_clock(notice.since_utc, place)}. {answered}"
     return Item(
-        name_of(destination, "alarm", notice.id, notice.priority.value),
+        name_of(destination, "alarm", notice.id, notice.priority.value, *["anew"] * n_anew),
         "alarm",
         (notice.id,),
         notice.priority,
@@ -103,6 +111,7 @@ def answered(destination: str, notice: AlertNotice, place: Place) -> Item:
         Priority.INFORMATION,
         f"{how.capitalize()}: {notice.words}",
         f"{_whose(notice, place)}, {how} by {_who(notice)} {_clock(notice.at_utc, place)}.",
+        settles=notice.settled,
     )
 
 

@@ -36,6 +36,9 @@ class Told(msgspec.Struct):
         Destination -> the highest priority it was told.
     answers : dict[str, str]
         Destination -> the last answer it was told of.
+    anew, asked : dict[str, int]
+        Destination -> how often the answer it was told of has ceased to count, and for which of
+        these times it was told that the alarm asks anew.
     over : bool
         Its end was told, or there was nobody to tell.
     """
@@ -43,6 +46,8 @@ class Told(msgspec.Struct):
     last: AlertNotice
     to: dict[str, Priority] = {}
     answers: dict[str, str] = {}
+    anew: dict[str, int] = {}
+    asked: dict[str, int] = {}
     over: bool = False
 
 
@@ -116,17 +121,17 @@ class Teller:
     ) -> Iterator[Due]:
         for way in self._ways:
             had = known.to.get(way.name)
-            if due(notice, way, self._ways, minute) and (had is None or _rose(had, notice)):
-                known.to[way.name] = notice.priority
-                yield way.name, content.alarm(way.name, notice, place, details=way.details)
+            n = _times_anew(notice, known, way.name)
+            untold = had is None or _rose(had, notice) or n != known.asked.get(way.name, 0)
+            if untold and due(notice, way, self._ways, minute):
+                known.to[way.name], known.asked[way.name] = notice.priority, n
+                yield way.name, content.alarm(way.name, notice, place, n, details=way.details)
             elif had is not None:
                 yield from self._answered(way.name, notice, known, place)
 
     def _answered(self, name: str, notice: AlertNotice, known: Told, place: Place) -> Iterator[Due]:
         answer = content.answer_of(notice)
-        if not answer:  # it got worse, and the answer counts no more
-            known.answers.pop(name, None)
-        elif known.answers.get(name) != answer:
+        if answer and known.answers.get(name) != answer:
             known.answers[name] = answer
             yield name, content.answered(name, notice, place)
 
@@ -173,6 +178,16 @@ def _wanted(notice: AlertNotice, way: Notice, minute: float | None) -> bool:
     if notice.kind is Kind.TECHNICAL and not way.technical:
         return False
     return rank >= Priority(way.quiet_floor).rank or not in_quiet_hours(way, minute)
+
+
+def _times_anew(notice: AlertNotice, known: Told, name: str) -> int:
+    """Return how often the alert has asked anew after an answer that somebody was told of.
+
+    It got worse, or was found again long after anybody had seen it: the answer counts no more.
+    """
+    if not notice.answered_by and known.answers.pop(name, ""):
+        known.anew[name] = known.anew.get(name, 0) + 1
+    return known.anew.get(name, 0)
 
 
 def _rose(had: Priority, notice: AlertNotice) -> bool:

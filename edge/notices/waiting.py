@@ -46,11 +46,12 @@ class Waiting:
         """Add an item; return one that had to be given up for it.
 
         A notice that has not been tried is replaced by the next one about the same alert: nobody
-        needs to hear that there is an alarm after it is over.
+        needs to hear that there is an alarm after it is over. Where only the patient has answered
+        one of high priority, somebody still has to come, and so it stays.
         """
         if any(item.id == one.id for one in self.items):
             return None
-        if item.about in {"over", "answered"}:
+        if item.about in {"over", "answered"} and item.settles:
             self._replace(item)
         self.items.append(item)
         if item.priority is Priority.HIGH:

@@ -16,6 +16,7 @@ from edge.control.board import AlertNotice, Board
 from edge.notices.channels.ntfy import Settings
 from edge.notices.content import Item
 from edge.notices.telling import Teller, Told, in_quiet_hours
+from edge.notices.waiting import Waiting
 from edge.records import AlertState, Kind, Meaning, Priority, Role, Step
 
 NOW = datetime(2026, 11, 22, 2, 20, tzinfo=UTC)
@@ -288,3 +289,25 @@ def test_whatever_happens_and_whenever_it_restarts_nobody_is_told_twice(
 
 def key_of(name: str, item: Item) -> str:
     return f"{name}/{item.about}/{item.priority}/{item.id}/{item.alerts[0]}"
+
+
+def test_an_alarm_that_asks_anew_after_its_answer_is_told_again_as_a_notice_of_its_own() -> None:
+    teller = Teller([FIRST])
+    (first,) = teller.look(board(alert()), NOW, DAY)
+    answered = alert(state=AlertState.ACKNOWLEDGED, answered_by="Ann", role=Role.CARER)
+    assert [item.about for _, item in teller.look(board(answered), NOW, DAY)] == ["answered"]
+    assert told(teller, board(alert(step=Step.PAGE))) == [], "not carried to anybody yet"
+    (again,) = teller.look(board(alert(state=AlertState.ACTIVE)), NOW, DAY)
+    assert (again[1].about, again[1].priority) == ("alarm", Priority.HIGH)
+    assert again[1].id != first[1].id
+    assert told(teller, board(alert(state=AlertState.ACTIVE))) == [], "once"
+
+
+def test_an_alarm_of_high_priority_that_only_the_patient_answered_is_still_sent() -> None:
+    teller, waiting = Teller([FIRST]), Waiting(5, 60.0, 0.0)
+    seen = alert(state=AlertState.ACKNOWLEDGED, answered_by="patient", role=Role.PATIENT)
+    for standing in (alert(), seen):
+        for _, item in teller.look(board(standing), NOW, DAY):
+            waiting.put(item, 0.0)
+    (first,) = waiting.take(0.0)
+    assert (first.about, first.priority) == ("alarm", Priority.HIGH)
