@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import structlog
 
 from edge.clock import BootClock
 from edge.config import Config
-from edge.control import Acknowledge, ControlError, NoticesState, Way
+from edge.control import Acknowledge, ControlError, Delivered, NoticesState, Way
 from edge.control.board import NOTICES_SOCKET, STALLED_S, Board
 from edge.notices import NoticesError, content
 from edge.notices.deadman import NAME, Watcher
@@ -36,6 +37,7 @@ REPORT_S: Final = 2.0
 """How often the monitor is told how the notices are."""
 ACK_S: Final = 10.0
 """An acknowledgement is answered when it is stored."""
+MAX_ACKS: Final = 64
 AWAY_S: Final = 1.0
 FRESH_S: Final = 1.0
 """A tick that is older than that may be one that has stood still since long ago."""
@@ -73,13 +75,13 @@ class Notifier:
         self._teller = Teller(config.notices, self._memory.told, fresh=kept is None)
         self._details = any(way.details for way in config.notices)
         socket = config.box.socket.with_name(NOTICES_SOCKET)
-        self._follow, self._report = Monitor(socket), Monitor(socket)
+        self._follow, self._report, self._state = (Monitor(socket) for _ in range(3))
         self._prover = Prover(ways, config.box.name, self._report)
         self._board: Board | None = None
         self._seen_s = self._moved_s = clock.now_s()
         self._moved_s += GRACE_S
         self._senders = {one.way.name: self._sender(one) for one in ways}
-        self._acks: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=64)
+        self._acks: deque[tuple[str, str]] = deque()
         self._watcher: Watcher | None = None
         self._no_watcher = ""
         self._began_s = clock.now_s()
@@ -92,8 +94,8 @@ class Notifier:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        work = [self._follow_monitor(), self._look_after(), self._tell_monitor()]
-        work.append(self._prover.run())
+        work = [self._follow_monitor(), self._look_after(), self._tell_how_it_is()]
+        work += [self._hand_back(), self._prover.run()]
         work += [sender.run() for sender in self._senders.values()]
         if self._watcher is not None:
             work.append(self._watcher.run())
@@ -112,6 +114,7 @@ class Notifier:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._follow.close()
             self._report.close()
+            self._state.close()
             self._keep()
             await self._file.settled()
 
@@ -171,39 +174,47 @@ class Notifier:
         for name, sender in self._senders.items():
             sender.put(content.back(name, board.box, episode, now))
 
-    async def _tell_monitor(self) -> None:
-        """Hand back what became of the notices, and how each way is."""
-        due_s = 0.0
+    async def _tell_how_it_is(self) -> None:
+        """Tell the monitor how each way is; on a connection of its own, and so never late."""
         while True:
             try:
-                await self._hand_back()
-                if self._clock.now_s() >= due_s:
-                    await self._report.ask(self.state())
-                    due_s = self._clock.now_s() + REPORT_S
+                await self._state.ask(self.state())
             except AwayError:
                 await asyncio.sleep(AWAY_S)
+                continue
             except ControlError as error:
                 _log.warning("the monitor does not take it", error=str(error))
-                due_s = self._clock.now_s() + REPORT_S
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(REPORT_S)
 
     async def _hand_back(self) -> None:
+        """Hand back what people answered first, then what became of the notices."""
         reports = self._memory.reports
-        while reports:
-            told = reports[0]
+        while True:
             try:
-                await self._report.ask(told)
-            except ControlError as error:  # an alert of long ago, that no monitor knows any more
-                _log.info("not taken", alert=told.alert_id, stage=told.stage, why=str(error))
-            if reports and reports[0] is told:
-                del reports[0]
-        while not self._acks.empty():
-            name, alert_id = self._acks.get_nowait()
-            said = Acknowledge(alert_id, name, Role.CARER)
-            try:
-                await self._report.ask(said, ACK_S)
-            except ControlError as error:
-                _log.warning("not acknowledged", alert=alert_id, by=name, why=str(error))
+                if self._acks:
+                    await self._acknowledge(*self._acks[0])
+                    self._acks.popleft()
+                elif reports:
+                    await self._deliver(reports[0])
+                else:
+                    await asyncio.sleep(0.2)
+            except AwayError:
+                await asyncio.sleep(AWAY_S)
+
+    async def _deliver(self, told: Delivered) -> None:
+        try:
+            await self._report.ask(told)
+        except ControlError as error:  # an alert of long ago, that no monitor knows any more
+            _log.info("not taken", alert=told.alert_id, stage=told.stage, why=str(error))
+        reports = self._memory.reports
+        if reports and reports[0] is told:
+            del reports[0]
+
+    async def _acknowledge(self, name: str, alert_id: str) -> None:
+        try:
+            await self._report.ask(Acknowledge(alert_id, name, Role.CARER), ACK_S)
+        except ControlError as error:
+            _log.warning("not acknowledged", alert=alert_id, by=name, why=str(error))
 
     def state(self) -> NoticesState:
         """Return how every way is, as the monitor is told it."""
@@ -234,8 +245,8 @@ class Notifier:
         return sender
 
     def _answered(self, name: str, alert_id: str) -> None:
-        if not self._acks.full():
-            self._acks.put_nowait((name, alert_id))
+        if len(self._acks) < MAX_ACKS:
+            self._acks.append((name, alert_id))
 
     def _open_watcher(self, named: str) -> None:
         try:

@@ -31,6 +31,7 @@ from edge.control.server import ControlServer
 from edge.discover import discover
 from edge.notices import notifier as notifier_module
 from edge.notices.channels import Channel
+from edge.notices.memory import Memory
 from edge.notices.notifier import Notifier
 from edge.notices.ways import open_ways
 from edge.records import AlertState, Meaning, Role
@@ -65,6 +66,7 @@ class Monitor:
         self.ticks = True
         self.run_id = "run"
         self.delivered: list[Delivered] = []
+        self.stores_in_s = 0.0
         self.state: NoticesState | None = None
         self.acknowledged: list[Acknowledge] = []
         self.proof = 0
@@ -89,6 +91,7 @@ class Monitor:
             case Delivered():
                 if request.alert_id == "unknown":
                     raise ControlError("there is no alert")
+                await asyncio.sleep(self.stores_in_s)
                 self.delivered.append(request)
             case NoticesState():
                 self.state = request
@@ -253,6 +256,20 @@ def test_a_report_no_monitor_takes_holds_up_no_other(tmp_path: Path) -> None:
         scene.monitor.show(alert(id="unknown"), alert(id="a2"))
         scene.start()
         await scene.until(lambda: {d.alert_id for d in scene.monitor.delivered} == {"a2"})
+
+    play(tmp_path, body)
+
+
+def test_a_backlog_of_reports_keeps_neither_the_state_nor_an_answer_waiting(tmp_path: Path) -> None:
+    reports = [Delivered(f"a{n}", "sent", "ntfy:anna", 1.0 * n) for n in range(100)]
+    (tmp_path / "notices.json").write_bytes(msgspec.json.encode(Memory(reports=reports)))
+
+    async def body(scene: Scene) -> None:
+        scene.monitor.stores_in_s = 0.2
+        await scene.monitor.server.start()
+        scene.start()._answered("anna", "a1")
+        await scene.until(lambda: scene.monitor.state and scene.monitor.acknowledged, 3.0)
+        assert len(scene.monitor.delivered) < 50
 
     play(tmp_path, body)
 
