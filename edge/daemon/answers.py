@@ -140,6 +140,11 @@ class Answers:
         """Let people change limits from now on; until then they are refused."""
         self._limits_trouble = trouble
         self._desk = Desk(config, reload, self._people, self._now_s)
+        self._desk.taken = self._go_by
+
+    def _go_by(self, config: Config) -> None:
+        if self.self_tests is not None:
+            self.self_tests.go_by(config)
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
         """Return the answer to one request.

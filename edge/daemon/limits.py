@@ -62,6 +62,8 @@ class Desk:
     ) -> None:
         self._config, self._reload, self._people, self._now_s = config, reload, people, now_s
         self._one_by_one = asyncio.Lock()
+        self.taken: Callable[[Config], None] = lambda _: None
+        """Told of the configuration whenever it has become another."""
 
     async def change(self, request: ChangeLimits) -> dict[str, Any]:
         """Change limits, and say what came of it.
@@ -76,6 +78,7 @@ class Desk:
         async with self._one_by_one:
             decision = await asyncio.to_thread(self._decide_and_write, request)
             self._config = decision.config
+            self.taken(decision.config)
             now_s = self._now_s()
             said = []
             if decision.told.act is not LimitAct.SCALE:

@@ -51,7 +51,8 @@ class People:
     def note(self, record: Record) -> None:
         """Take a new record; whoever waits for it is told."""
         for fits, waiting in self._awaited:
-            if not waiting.done() and fits(record):
+            # Asked of every record, for it may collect more than the first that fits.
+            if fits(record) and not waiting.done():
                 waiting.set_result(record)
 
     async def hear(self, request: Acknowledge | Tell | Enter) -> dict[str, Any]:

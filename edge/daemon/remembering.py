@@ -7,7 +7,7 @@ import math
 from edge.clock import BootClock
 from edge.daemon.recorder import Recorder
 from edge.pipeline import Pipeline
-from edge.records import AlarmEvent, Alert, Outcome
+from edge.records import AlarmEvent, Alert, LimitAct, Outcome, Record, SettingChange
 from edge.store import KeptAlerts
 
 KEEP_EVERY_S = 60.0
@@ -35,7 +35,7 @@ class Remembering:
 
     def keep(self, outcome: Outcome, now_s: float) -> None:
         """Put what outlives a restart in line for the disk, with what was said."""
-        changed = any(isinstance(record, Alert | AlarmEvent) for record in outcome.records)
+        changed = any(map(_changes, outcome.records))
         n_entered, self._n_entered = self._n_entered, self._pipeline.n_entered
         if changed or self._n_entered != n_entered or now_s >= self._due_s:
             self._remember()
@@ -50,3 +50,13 @@ class Remembering:
     def _remember(self) -> None:
         kept = KeptAlerts(self._pipeline.alert_state(), self._clock.read())
         self._recorder.backlog.keep(kept)
+
+
+def _changes(record: Record) -> bool:
+    """Return whether what outlives a restart is another one after this record.
+
+    Where another patient lies down, what was entered of the one before must not come back.
+    """
+    if isinstance(record, SettingChange):
+        return record.act is LimitAct.NEW_PATIENT
+    return isinstance(record, Alert | AlarmEvent)

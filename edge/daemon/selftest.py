@@ -168,6 +168,10 @@ class SelfTests:
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._look_for_ever())
 
+    def go_by(self, config: Config) -> None:
+        """Test what is in force from now on: people have changed limits."""
+        self._config = config
+
     async def stop(self) -> None:
         """Look no more; a test that is running ends unheard, in its own thread."""
         tasks = [task for task in (self._task, self._storing) if task is not None]
