@@ -154,9 +154,13 @@ class Backlog:
             self._begin(kept.at.boot_s)
 
     def due(self, now_s: float) -> bool:
-        """Return whether to write: of alarms or limits anything waits, or else for `BATCH_S`."""
+        """Return whether to write: of alarms or limits anything waits, or else for `BATCH_S`.
+
+        What the alert engine remembers is due at once as well: whoever keeps it says how often, and
+        what waits here is what a power cut takes.
+        """
         with self._lock:
-            if any(self._at_once()):
+            if self._kept is not None or any(self._at_once()):
                 return True
             oldest_s = self._oldest_s
             return oldest_s is not None and now_s - oldest_s >= BATCH_S

@@ -291,6 +291,29 @@ def test_the_last_minute_is_written_at_the_end(tmp_path: Path) -> None:
         assert len(history.summaries()) == 1
 
 
+def test_what_the_alarms_remember_is_on_the_disk_at_once_not_a_minute_later(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "homeward.db"
+    now = CLOCK.read()
+
+    async def act(recorder: Recorder) -> None:
+        await until(lambda: not recorder.report().trouble)
+        for state in (b"first", b"second"):
+            recorder.backlog.keep(KeptAlerts(state, now))
+            recorder.add([], Outcome(), CLOCK.now_s())  # as every tick does, with nothing to say
+            await until(lambda said=state: kept(path) == said)
+
+    record_until(lambda: Recorder(path, RUN, CLOCK.now_s), act)
+
+
+def kept(path: Path) -> bytes | None:
+    """Return what another process would read after a power cut now."""
+    with History.open(path) as history:
+        found = history.kept_alerts()
+        return found.state if found is not None else None
+
+
 def test_the_packet_log_holds_what_entered(tmp_path: Path) -> None:
     log = tmp_path / "all.hwl"
     packets = [packet(number) for number in range(5)]

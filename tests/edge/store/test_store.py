@@ -378,6 +378,16 @@ def test_what_failed_once_is_due_again() -> None:
     assert backlog.due(1.0)
 
 
+def test_what_the_alarms_remember_is_due_at_once() -> None:
+    backlog = Backlog()
+    backlog.add(Outcome((summary(),)), now_s=0.0)
+    assert not backlog.due(1.0)
+    backlog.keep(KeptAlerts(b"now", CLOCK))
+    assert backlog.due(1.0)
+    backlog.take()
+    assert not backlog.due(1.0)
+
+
 def test_there_is_nothing_to_read_before_the_first_run(path: Path) -> None:
     with pytest.raises(StoreError, match="nothing has been recorded yet"):
         History.open(path)
