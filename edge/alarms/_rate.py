@@ -6,6 +6,8 @@
   no ECG and no strap has told a rate for `AWAY_S`: an electrode that comes off in a tachycardia
   must not end its alert because weak beats make no pulse. Until then the answer is None.
 
+Of two straps or two oximeters the one that alarms may fall silent: `edge.alarms._last_word`.
+
 Losing the heart rate and finding the same condition in the pulse is one condition: the count goes
 on.
 """
@@ -18,6 +20,7 @@ from math import isnan, nan
 from typing import Final, TypeAlias
 
 from edge.alarms import Step
+from edge.alarms._last_word import last_word
 from edge.alarms._lasting import Lasting, met, unmet
 from edge.records import Features, Finding, Score
 
@@ -25,8 +28,9 @@ AWAY_S: Final = 60.0
 """After so long without a heart rate the oximeter's pulse stands for it."""
 BLIND: Final = "no heart rate reading and no pulse"
 
-State: TypeAlias = tuple[Lasting, float | None] | None
-"""How long the condition has lasted, and when there was a heart rate last (None: never)."""
+State: TypeAlias = tuple[Lasting, float | None, float] | None
+"""How long the condition has lasted, when there was a heart rate last (None: never), and when the
+condition began."""
 
 
 def below(rule: str) -> Step:
@@ -43,8 +47,10 @@ def _step(rule: str, beyond: Callable[[float, float], bool], side: str) -> Step:
     def step(
         state: State, seen: Features, _score: Score | None, settings: Mapping[str, float]
     ) -> tuple[State, Finding]:
-        lasting, hr_s = state or (None, None)
         at_s, limit = seen.end_s, settings["limit_bpm"]
+        lasting, hr_s, began_s = state or (None, None, at_s)
+        if lasting is None:
+            began_s = at_s
         value = seen.values.get("hr_bpm", nan)
         feature, word = "hr_bpm", "heart rate"
         if isnan(value):
@@ -53,18 +59,23 @@ def _step(rule: str, beyond: Callable[[float, float], bool], side: str) -> Step:
         else:
             hr_s = at_s
         if isnan(value):
-            return (lasting, hr_s), Finding(seen.patient, rule, at_s, None, BLIND)
+            return (lasting, hr_s, began_s), Finding(seen.patient, rule, at_s, None, BLIND)
         if beyond(value, limit):
             lasting, lasted_s, lasted = met(lasting, at_s, settings["delay_s"], settings["hold_s"])
             reason = f"{word} {round(value, 1):g} bpm for {lasted_s:.0f} s, limit {limit:g} bpm"
             evidence = {feature: value, "limit_bpm": limit, "lasted_s": lasted_s}
             finding = Finding(seen.patient, rule, at_s, lasted or None, reason, evidence)
-            return (lasting, hr_s), finding
+            return (lasting, hr_s, began_s), finding
         if feature == "pulse_bpm" and hr_s is not None and 0.0 <= at_s - hr_s < AWAY_S:
             reason = f"no heart rate reading; {word} is not {side} its limit"
-            return (lasting, hr_s), Finding(seen.patient, rule, at_s, None, reason)
-        lasting = unmet(lasting, at_s, settings["hold_s"])
+            return (lasting, hr_s, began_s), Finding(seen.patient, rule, at_s, None, reason)
         reason = f"{word} not {side} its limit"
-        return (lasting, hr_s), Finding(seen.patient, rule, at_s, False, reason)  # noqa: FBT003
+        if lasting is not None and lasting[2]:
+            last_bpm = last_word(seen, rule, feature, beyond, limit, began_s)
+            if last_bpm is not None:
+                reason = f"{reason}; a sensor that said {last_bpm:g} bpm is silent"
+                return (lasting, hr_s, began_s), Finding(seen.patient, rule, at_s, None, reason)
+        lasting = unmet(lasting, at_s, settings["hold_s"])
+        return (lasting, hr_s, began_s), Finding(seen.patient, rule, at_s, False, reason)  # noqa: FBT003
 
     return step

@@ -153,6 +153,30 @@ class Bedside:
         self._breathing.forget(source)
         self._several.forget(source)
 
+    def forget_words(self, source: str) -> None:
+        """Let what a sensor said last count no more: it is another patient's now."""
+        self._several.forget(source)
+
+    def last_words(self, now_s: float) -> dict[str, float]:
+        """Return the last numbers of sensors that fell silent while others go on.
+
+        Returns
+        -------
+        dict[str, float]
+            ``last:<signal>:<source>`` and how old it is, ``last_s:<signal>:<source>``. Of heart
+            rates none while an ECG comes: it is the ECG's rate that counts then.
+        """
+        words: dict[str, float] = {}
+        for signal, source, told, age_s in self._several.last_words(now_s):
+            if signal != "hr_bpm" or not self._has_ecg(now_s):
+                words[f"last:{signal}:{source}"] = told
+                words[f"last_s:{signal}:{source}"] = age_s
+        return words
+
+    def _has_ecg(self, now_s: float) -> bool:
+        ecg = self._ecg
+        return ecg is not None and self._ecg_tells and now_s - ecg.track.last_s <= SWITCH_S
+
     def n_saying(self, signal: str, value: float, now_s: float) -> int:
         """Return how many sensors say this of themselves now."""
         return self._several.count(signal, now_s, value)

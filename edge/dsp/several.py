@@ -9,6 +9,14 @@ say for as long as it would stand alone; a number that is not known hides no oth
   hour ago, must not hide the one that sees the patient fall.
 - Of rates the one further from the usual counts. Which of them is right nobody knows; an alarm too
   many is looked at, one too few is not.
+
+A sensor that falls silent has not taken back what it said last. After `NUMBER_S` that counts no
+more as a number, and so raises nothing; but it is kept as its last word, which rules ask for
+before they take another sensor's good number for the end of an alert (`edge.alarms._last_word`).
+Whether it fell silent with an empty battery, out of reach or off the finger makes no difference,
+even where it said "no contact" before: a clip that falls off a finger and one that is put aside
+look alike, and neither cures. The word is gone when the sensor speaks again, and when a person took
+the sensor away or gave it to somebody else.
 """
 
 from __future__ import annotations
@@ -23,6 +31,8 @@ SAID_S: Final = 15.0
 """How long a flag one sensor raised stands beside those of the others."""
 NUMBER_S: Final = 10.0
 """The same of a number: a value older than that is blanked (hazard H2)."""
+EARLY_S: Final = 2.0
+"""A last word is told so much before its number counts no more: between the two nothing may end."""
 BATTERY_S: Final = 24 * 3600.0
 USUAL_BPM: Final = 70.0
 """In the middle, by ratio, of the heart-rate limits of clinical.md 6.3 (40 and 120)."""
@@ -38,10 +48,11 @@ def furthest(usual: float) -> Callable[[Iterable[float]], float]:
     >>> furthest(70.0)([72.0, 38.0]), furthest(70.0)([72.0, 160.0]), furthest(70.0)([0.0, 200.0])
     (38.0, 160.0, 0.0)
     """
+    usual_log = math.log(usual)
 
     def distance(value: float) -> float:
-        # A difference, not the ratio: the smallest floats have a ratio of 0.
-        return abs(math.log(value) - math.log(usual)) if value > 0.0 else math.inf
+        # Not the logarithm of the ratio, which may be too small a number for any.
+        return abs(math.log(value) - usual_log) if value > 0.0 else math.inf
 
     return lambda known: max(known, key=distance)
 
@@ -64,6 +75,9 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "pulse_bpm": _Kind(furthest(USUAL_BPM), NUMBER_S),
     "resp_brpm": _Kind(furthest(USUAL_BRPM), NUMBER_S),
 }
+
+WORDS: Final = frozenset(s for s, kind in _KINDS.items() if kind.span_s == NUMBER_S)
+"""Signals of which the last word of a silent sensor is kept."""
 
 
 class Several:
@@ -101,6 +115,22 @@ class Several:
         return sum(
             at_s - since_s <= kind.span_s and told == value for since_s, told in said.values()
         )
+
+    def last_words(self, at_s: float) -> list[tuple[str, str, float, float]]:
+        """Return what sensors said last that are silent now, where others brought the same signal.
+
+        Returns
+        -------
+        list of (str, str, float, float)
+            Signal, source, number and how old it is, in s.
+        """
+        return [
+            (signal, source, told, at_s - since_s)
+            for signal, said in self._said.items()
+            if len(said) > 1 and signal in WORDS
+            for source, (since_s, told) in said.items()
+            if at_s - since_s > NUMBER_S - EARLY_S
+        ]
 
     def forget(self, source: str) -> None:
         """Let what a sensor said count no more."""

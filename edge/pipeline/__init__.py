@@ -13,11 +13,13 @@ and a tick later the model has scored them.
     told        what people did and the box noticed
     sent        what sensors sent
     watched     one patient: vital signs, windows, rules
+    words       the last words of sensors that fell silent
     rules       how one patient's rules are set, and what they remember
     limits      limits that people change while it runs
     box         the box itself: rules that are no patient's
     scoring     windows that wait for the model
     alarms      the alert engine as it is used here
+    words       the last words of sensors that fell silent
     kept        what outlives a restart
     past        what rules were asked, kept: to be asked again under other limits
 """
@@ -56,6 +58,7 @@ from edge.pipeline.settings import (
 )
 from edge.pipeline.told import take_told
 from edge.pipeline.watched import Stages
+from edge.pipeline.words import words_of
 from edge.records import (
     SECOND_S,
     WINDOW_S,
@@ -251,7 +254,7 @@ class Pipeline:
                     fresh.append(stream.patient)
         findings: list[Finding] = []
         for patient in map(self._parts.patient, fresh):
-            seen = patient.see_tick(now_s)
+            seen = patient.see_tick(now_s, words_of(patient.bedside, now_s, self._alarms))
             findings += self._ask(patient.rules, PROMPT_S, seen, None, patient.bedside.signals)
         if fresh:
             self._judge(findings, now_s)
@@ -265,7 +268,8 @@ class Pipeline:
             patient.tally.n_beats += len(beats)
             self._out.extend(beats)
             told = equipment_of(patient, now_s, self._sensors, self._sources)
-            seen = patient.see_second(now_s, self._sensors.n_keys_lost, told)
+            words = words_of(patient.bedside, now_s, self._alarms)
+            seen = patient.see_second(now_s, self._sensors.n_keys_lost, {**told, **words})
             findings += self._ask(patient.rules, SECOND_S, seen, None, patient.bedside.signals)
             window_end_s = patient.is_due(now_s, self._began_s)
             if window_end_s is not None:

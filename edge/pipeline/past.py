@@ -26,6 +26,7 @@ from edge.pipeline.limits import alert_rule, begin_with, take_limits
 from edge.pipeline.rules import PatientRules
 from edge.pipeline.settings import ANSWER, START, PipelineSettings, Start
 from edge.pipeline.watched import Stages
+from edge.pipeline.words import answered_here
 from edge.records import (
     AlarmEvent,
     Alert,
@@ -197,7 +198,8 @@ class Refold:
         findings: list[Finding] = []
         for asked in second.asked:
             layout = layouts[asked.layout]
-            values = dict(zip(layout.names, asked.values, strict=True))
+            known = dict(zip(layout.names, asked.values, strict=True))
+            values = answered_here(layout.patient, known, self.alarms)
             seen = Features(layout.patient, asked.start_s, layout.length_s, values)
             rules = self._rules_of(layout.patient)
             findings += rules.ask(layout.every_s, seen, asked.score, layout.had)

@@ -110,6 +110,7 @@ def _assign(packet: Packet, parts: Parts, _: float) -> None:
     if parts.sources.assign(told.source, told.patient):
         for watched in parts.patients.values():
             watched.listening.forget(told.source)
+            watched.bedside.forget_words(told.source)
     if told.source in parts.link_of or len(parts.link_of) < MAX_LINKS:
         parts.link_of[told.source] = told.link
 

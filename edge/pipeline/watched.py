@@ -119,10 +119,14 @@ class Watched:
         self.unheard: dict[str, float] = {}
         """Links that have brought nothing yet -> since when something is expected of them."""
 
-    def see_tick(self, now_s: float) -> Features:
-        """Return the vital signs of the second before a tick, for rules that are asked promptly."""
+    def see_tick(self, now_s: float, words: Mapping[str, float]) -> Features:
+        """Return the vital signs of the second before a tick, for rules that are asked promptly.
+
+        `words`: what silent sensors said last (`edge.pipeline.words`).
+        """
         window = self.bedside.second(now_s, SECOND_S, CONTEXT_S)
         values = _compute(self._stages.vitals, window, self.bedside.signals)
+        values.update(words)
         return Features(self.bedside.patient, now_s - SECOND_S, SECOND_S, values)
 
     def see_second(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.dsp.several import NUMBER_S, SAID_S, Several
+from edge.dsp.several import EARLY_S, NUMBER_S, SAID_S, Several
 
 SIGNALS = ("spo2_pct", "pulse_bpm", "hr_bpm", "resp_brpm", "contact_flag", "lead_off_flag")
 
@@ -81,3 +81,29 @@ def test_sensors_that_say_the_same_are_counted_while_it_stands():
     assert several.count("contact_flag", 10.0 + SAID_S, 0.0) == 2
     assert several.count("contact_flag", 10.1 + SAID_S, 0.0) == 0
     assert several.count("any_au", 10.0, 0.0) == 0
+
+
+def test_the_last_word_of_a_silent_sensor_is_kept_until_it_speaks_or_is_taken_away():
+    several = Several()
+    several.worst("spo2_pct", "a", 0.0, 80.0)
+    assert several.last_words(3600.0) == []  # nobody else's good number could end anything
+
+    several.worst("spo2_pct", "b", NUMBER_S - EARLY_S, 97.0)
+    assert several.last_words(NUMBER_S - EARLY_S) == []
+    assert several.last_words(NUMBER_S) == [("spo2_pct", "a", 80.0, NUMBER_S)]
+
+    several.worst("spo2_pct", "a", 20.0, math.nan)
+    assert ("spo2_pct", "a", 80.0, 20.0) in several.last_words(20.0)
+    several.worst("spo2_pct", "a", 21.0, 96.0)
+    assert several.last_words(21.0) == [("spo2_pct", "b", 97.0, 13.0)]
+    several.forget("b")
+    assert several.last_words(40.0) == []
+
+
+def test_flags_and_batteries_have_no_last_word():
+    several = Several()
+    for signal in ("contact_flag", "lead_off_flag", "battery_pct"):
+        several.worst(signal, "a", 0.0, 0.0)
+        several.worst(signal, "b", 0.0, 1.0)
+
+    assert several.last_words(3600.0) == []
