@@ -2,8 +2,9 @@
 
 Files are numbered; a new one begins with each run and when one has reached an eighth of the bound,
 and the oldest are removed. The first packet of a file that goes on with a run is a ``box:recap``:
-what stood when it began (whose the sources are, what is known of the patients), so that it can be
-read when the files before it are gone. Nothing in it is encrypted.
+what stood when it began (whose the sources are, what is known of the patients, the limits people
+have set since the start), so that it can be read when the files before it are gone. Nothing
+in it is encrypted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.events import BEGUN_LIMITS, LIMIT, BegunLimits, Limits
 from edge.packetlog.layout import LogError
 from edge.packetlog.writer import PacketLogWriter
 from edge.records import Packet
@@ -94,6 +96,8 @@ class RollingLog:
 
     def _note(self, packet: Packet) -> None:
         """Remember what stands from this packet on."""
+        if packet.stream == LIMIT:
+            self._limit(packet)
         if packet.source != _BOX:
             return
         try:
@@ -107,3 +111,16 @@ class RollingLog:
         whose = said.get("source") or said.get("link") or said.get("patient") or ""
         if len(self._standing) < MAX_STANDING or (packet.stream, whose) in self._standing:
             self._standing[packet.stream, str(whose)] = packet
+
+    def _limit(self, packet: Packet) -> None:
+        """Let what a person set be what the run began with: that is what is in force."""
+        try:
+            told = msgspec.json.decode(packet.payload, type=Limits)
+            begun = self._standing[BEGUN_LIMITS, told.patient]
+            rules = msgspec.json.decode(begun.payload, type=BegunLimits).rules
+        except (KeyError, msgspec.DecodeError):
+            return
+        said = BegunLimits(told.patient, {**rules, **told.rules})
+        self._standing[BEGUN_LIMITS, told.patient] = msgspec.structs.replace(
+            begun, payload=msgspec.json.encode(said)
+        )

@@ -2,11 +2,21 @@
 
 import msgspec
 
-from edge.events import ASSIGN, Assignment, tell
+from edge.events import (
+    ASSIGN,
+    BEGUN_LIMITS,
+    LIMIT,
+    PERSON,
+    Assignment,
+    BegunLimits,
+    Limits,
+    RuleLimits,
+    tell,
+)
 from edge.packetlog import RollingLog, read
 from edge.packetlog.rolling import LEAST_BYTES
 from edge.pipeline import START, Kept, Start
-from edge.records import Packet
+from edge.records import LimitAct, Packet, Role
 from edge.whatif.nights import from_logs
 
 BOUND = 4 * LEAST_BYTES
@@ -62,3 +72,19 @@ def test_the_monitor_goes_on_counting_after_what_is_there(tmp_path):
     a_run(tmp_path, "one", 0)
     a_run(tmp_path, "two", 0)
     assert [f.name for f in files(tmp_path)] == ["00000001.hwl", "00000002.hwl"]
+
+
+def test_a_past_whose_beginning_is_gone_knows_the_limits_that_were_set_meanwhile(tmp_path):
+    log = RollingLog(tmp_path, BOUND)
+    rules = {name: RuleLimits(enabled=True, values={"limit_pct": 88.0}) for name in ("a", "b")}
+    off = {"a": RuleLimits(enabled=False, values={"limit_pct": 88.0})}
+    said = Limits(LimitAct.SET, "p2", "Ann", Role.CLINICIAN, "x", off)
+    log.append(Packet("box", START, 0.0, msgspec.json.encode(Start("run"))))
+    log.append(tell(BEGUN_LIMITS, BegunLimits("p2", rules), 0.0))
+    log.append(Packet(PERSON, LIMIT, 0.5, msgspec.json.encode(said)))
+    for second in range(1200):
+        log.append(Packet("strap", "wave", 1.0 + second, b"x" * 10_000))
+    log.close()
+    (night,) = from_logs(files(tmp_path), None)
+    (begun,) = [p for p in night.packets if p.stream == BEGUN_LIMITS]
+    assert msgspec.json.decode(begun.payload, type=BegunLimits).rules == {**rules, **off}
