@@ -19,8 +19,19 @@ from edge.decoders import Decoder
 from edge.discover import discover
 from edge.events import ASSIGN, LINK, Assignment, LinkTold, tell
 from edge.features import FeatureFamily
-from edge.pipeline import ANSWER, Pipeline, PipelineSettings
-from edge.records import Alert, AlertState, LinkState, Packet, Record, Samples, encode_record
+from edge.pipeline import ANSWER, Pipeline, PipelineSettings, RuleSettings
+from edge.pipeline.past import Past, Refold
+from edge.records import (
+    AlarmEvent,
+    Alert,
+    AlertState,
+    LinkState,
+    Packet,
+    Priority,
+    Record,
+    Samples,
+    encode_record,
+)
 
 SILENT_S, END_S = 90.0, 240.0
 FEATURES = discover(edge.features, "FEATURES", FeatureFamily)
@@ -176,3 +187,31 @@ def test_such_a_night_replays_byte_for_byte_however_it_is_cut() -> None:
     expected = [encode_record(record) for record in monitor(packets)]
 
     assert [encode_record(r) for r in monitor(packets, step_s=0.25)] == expected
+
+
+@pytest.mark.parametrize("limit_pct", [88.0, 90.0, 75.0])
+def test_a_past_with_a_silent_sensor_and_an_answer_is_asked_again_exactly(limit_pct: float) -> None:
+    other = {"limit_pct": limit_pct, "delay_s": 15.0, "hold_s": 10.0}
+    settings = PipelineSettings(rules={"low_spo2": RuleSettings(other, Priority.MEDIUM)})
+    packets = [*says("a", 80.0, 0, SILENT_S), *says("b", 97.0, 0, END_S)]
+    packets.sort(key=lambda packet: packet.arrived_s)
+
+    def lived(told: PipelineSettings, past: Past | None = None) -> list[bytes]:
+        pipeline = Pipeline(told, [NUMBERS], FEATURES, RULES, None, "run")
+        pipeline.witness = past
+        before = pipeline.advance([p for p in packets if p.arrived_s <= 120.0], 120.0).records
+        stood = next(r.id for r in before if isinstance(r, Alert) and r.rule == "low_spo2")
+        answer = {"action": "acknowledge", "alert_id": stood, "by": "Ann"}
+        said = Packet("person", ANSWER, 120.1, json.dumps(answer).encode())
+        after = [said, *(p for p in packets if p.arrived_s > 120.0)]
+        records = [*before, *pipeline.advance(after, END_S).records]
+        return [encode_record(r) for r in records if isinstance(r, Alert | AlarmEvent)]
+
+    past = Past()
+    assert lived(PipelineSettings(), past)
+    fold = Refold(settings, RULES, "run", fixed=False)
+    again = [encode_record(r) for second in past for r in fold.advance(second, past.layouts)]
+    if limit_pct > 80.0:
+        assert again == lived(settings)
+    else:
+        assert not any(b'"low_spo2"' in line for line in again)
