@@ -276,12 +276,23 @@ def _vouch(database: Database, kind: LedgerKind, after: int) -> list[_Line]:
         (after,),
     )
     names = [column[0] for column in cursor.description]
+    rows = [dict(zip(names, values, strict=True)) for values in cursor]
+    last = _last_vouched(database, kind) if rows else 0
     lines = []
-    for values in cursor:
-        row = dict(zip(names, values, strict=True))
+    for row in rows:
         run, ref, stage, by, at_s = vouched.told(row)
-        lines.append(_Line(run, kind.value, ref, stage, by, float(at_s), row["n"], canonical(row)))
+        # Somebody took the last rows out, and their numbers come again: the chain vouches for what
+        # is gone, which shows, and it must not keep from being written what happens now.
+        n = row["n"] if row["n"] > last else None
+        lines.append(_Line(run, kind.value, ref, stage, by, float(at_s), n, canonical(row)))
     return lines
+
+
+def _last_vouched(database: Database, kind: LedgerKind) -> int:
+    (n,) = database.execute(
+        "SELECT coalesce(max(row), 0) FROM ledger WHERE kind = ? AND row IS NOT NULL", (kind.value,)
+    ).fetchone()
+    return int(n)
 
 
 def _line_of(entry: LedgerEntry, run_n: int) -> _Line:

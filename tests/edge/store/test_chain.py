@@ -602,3 +602,17 @@ def test_an_older_database_that_no_new_monitor_has_opened_says_so(path: Path) ->
     old.close()
     with pytest.raises(StoreError, match=r"no ledger yet.*homeward run"):
         verify(path)
+
+
+@pytest.mark.parametrize("table", ["alerts", "alarm_events", "clock_log"])
+def test_rows_taken_out_at_the_end_of_a_table_keep_nothing_from_being_written(
+    path: Path, table: str
+) -> None:
+    live(path)
+    connection = unlocked(path)
+    connection.execute(f"DELETE FROM {table} WHERE n > 3")
+    connection.close()
+    live(path, 8, Run("run-2", "boot-2", 5.0, "0.1.0", "digest"))
+    verdict = verify(path)
+    assert not verdict.whole
+    assert {flaw.table for flaw in verdict.flaws} == {table}
