@@ -33,6 +33,8 @@ the rules and parameters were both found on these records: on others expect a li
 ventricular tachycardia and flutter near a sine wave, where some beats are passed over; ventricular
 fibrillation, which has no beats; rates above 250 / min; the first beats of a rhythm that became
 eight times smaller without a gap, which is taken for standstill (P waves alone) for two minutes.
+P waves alone count as beats where the ventricles stood still before eight beats were seen; so does
+noise between 1 and 20 Hz of some 6 % of the QRS (RMS) or more after the heart has stopped.
 """
 
 from __future__ import annotations
