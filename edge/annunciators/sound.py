@@ -14,7 +14,9 @@ holds is bounded: one signal, one block, a pipe of 4 KiB and the buffer of ALSA.
 
 A card that stalls, is pulled out or only pretends, a player that dies or is missing, and a thread
 that hangs are said by `Loudspeaker.state` within `edge.annunciators.UNHEARD_S`; the player is
-started again after `RETRY_FIRST_S`, then twice as long each time up to `RETRY_MOST_S`, for ever.
+started again after `RETRY_FIRST_S`, then after twice as long each time up to `RETRY_MOST_S`, for
+ever, and each time after `RETRY_FIRST_S` while an alarm is to sound.
+
 It can not be known from here whether a loudspeaker is plugged in, is turned down at its knob or in
 the card's mixer (`alsamixer`), or whether the card is an HDMI output that leads to a screen which
 is off: that is what the tone of the self-test and an ear are for.
@@ -277,9 +279,16 @@ class Loudspeaker:
                 asked.done.set()
 
     def _wait(self, span_s: float) -> None:
-        """Wait before the next try; what is shown meanwhile is played when it works again."""
-        until_s = self._now_s() + span_s
-        while not self._closing and (left_s := until_s - self._now_s()) > 0:
+        """Wait before the next try; what is shown meanwhile is played when it works again.
+
+        While an alarm is to sound no more than `RETRY_FIRST_S`: it waits for nothing else.
+        """
+        began_s = self._now_s()
+        while not self._closing:
+            longest_s = span_s if self._slot[1] is None else min(span_s, RETRY_FIRST_S)
+            left_s = longest_s - (self._now_s() - began_s)
+            if left_s <= 0:
+                return
             self._standing.turn()
             select.select([self._wake], [], [], min(left_s, WAIT_S))
             self._drain_bell()

@@ -332,6 +332,28 @@ def test_players_that_a_driver_holds_do_not_take_every_process_of_the_box(tmp_pa
             child.wait(5.0)
 
 
+def test_while_an_alarm_is_to_sound_a_player_that_fails_is_tried_again_without_a_growing_rest(
+    tmp_path,
+):
+    tries = tmp_path / "tries"
+    fails = tmp_path / "fails"
+    fails.write_text(f"#!/bin/sh\necho >> {tries}\nexit 1\n")
+    fails.chmod(0o755)
+
+    def n_tries():
+        return tries.read_text().count("\n") if tries.exists() else 0
+
+    speaker = Loudspeaker(FULL, Rim(now_s=time.monotonic), program=str(fails))
+    try:
+        wait_until(lambda: n_tries() >= 5, 40.0)  # rests of 0.5, 1, 2 and 4 s; the next is of 8
+        speaker.show(alarm(Priority.HIGH))
+        began_s, n_before = time.monotonic(), n_tries()
+        wait_until(lambda: n_tries() >= n_before + 4, 7.0)
+        assert time.monotonic() - began_s < 7.0  # of which the old rests would have taken 8 for one
+    finally:
+        speaker.close()
+
+
 def test_a_thread_that_hangs_is_told_by_the_state_itself(tmp_path, monkeypatch):
     card = SoundCard(tmp_path)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(card.config))
