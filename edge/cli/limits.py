@@ -227,6 +227,11 @@ def _lines(settings: Config, decision: Decision) -> list[str]:
             if before != value:
                 unit = unit_words(name)
                 lines.append(f"{told.patient}: {rule}.{name} {before:g} -> {value:g} {unit}")
+        if limits.enabled and not old[rule].enabled:
+            words = rule.replace("_", " ")
+            lines.append(
+                f"{told.patient}: {words} ALARMS again ({old[rule].priority.value} priority)"
+            )
     lines += [f"{told.patient}: {warning}" for warning in decision.warnings]
     if told.act is LimitAct.NEW_PATIENT:
         lines.append(

@@ -205,6 +205,9 @@ def _print_limits(report: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # 
             told.append(f"{one['n_own']} limits of their own (`homeward limits`)")
         if told:
             out.print(Text(f"{one['patient']}: {', '.join(told)}"))
+        for off in one.get("off", ()):
+            words = f"! {one['patient']}: SWITCHED OFF, does not alarm: {off}"
+            out.print(Text(words, style="bold yellow"))
         if one["spo2_scale"] == 2:
             scale = f"{one['patient']}: SpO2 SCALE 2 of NEWS2 (88 to 92 %), decided by"
             out.print(Text(f"! {scale} {one['decided']}", style="bold yellow"))

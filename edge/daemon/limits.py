@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import msgspec
 import structlog
 
 from edge.config import Config, ConfigError
-from edge.config.kept import write_kept
+from edge.config.changes import in_force
+from edge.config.kept import KeptPatient, write_kept
 from edge.control import ChangeLimits, ControlError
 from edge.daemon.people import ANSWER_S, People
 from edge.events import FACTS, LIMIT, PERSON, tell
@@ -33,6 +34,8 @@ class LimitsReport(msgspec.Struct, frozen=True):
         Settings that were changed for this patient with `homeward limits`.
     spo2_scale, decided : int, str
         NEWS2's scale, and who decided on scale 2, when and why.
+    off : tuple[str, ...]
+        Alarms that somebody switched off for this patient, and who, when and why.
     """
 
     patient: str
@@ -40,6 +43,7 @@ class LimitsReport(msgspec.Struct, frozen=True):
     n_own: int
     spo2_scale: int
     decided: str
+    off: tuple[str, ...] = ()
 
 
 class Desk:
@@ -111,6 +115,7 @@ class Desk:
                 f"{one.spo2_scale_by} on {one.spo2_scale_on}: {one.spo2_scale_why}"
                 if one.spo2_scale == 2
                 else "",
+                tuple(_switched_off(self._config, one.id)),
             )
             for one in self._config.patients
         )
@@ -130,3 +135,11 @@ class Desk:
                 f"is changed: check its rights and the space on its disk"
             ) from error
         return decision
+
+
+def _switched_off(config: Config, patient: str) -> Iterator[str]:
+    for rule, kept in config.kept.get(patient, KeptPatient()).alarms.items():
+        switch = kept.get("enabled")
+        if switch is not None and not switch.value:
+            priority = in_force(config, patient)[rule].priority.value
+            yield f"{rule.replace('_', ' ')} ({priority} priority) by {switch.who.words}"

@@ -286,3 +286,20 @@ def test_the_past_is_asked_before_a_limit_is_set(box):
     assert done.returncode == 0, done.stderr
     assert "0 alarms instead of 1" in done.stdout
     assert "low_spo2 would not tell of" in done.stdout
+
+
+def test_an_alarm_that_is_off_is_shown_in_the_status_and_switching_it_on_is_said(box):
+    monitor = box.start("--simulate", "quiet")
+    try:
+        wait_for(lambda: status_of(box), START_S, "the start")
+        who = ("--by", "Dr Lo", "--as", "clinician", "--why", "palliative", "--yes", "--no-past")
+        off, on = (
+            ("limits", "set", f"very_low_spo2.enabled={is_on}") for is_on in ("false", "true")
+        )
+        assert box.call(*off, *who).returncode == 0
+        line = "patient-1: SWITCHED OFF, does not alarm: very low spo2 (high priority) by Dr Lo"
+        assert line in " ".join(box.call("status").stdout.split())
+        assert "very low spo2 ALARMS again (high priority)" in box.call(*on, *who).stderr
+        assert "SWITCHED OFF" not in box.call("status").stdout
+    finally:
+        stop(monitor)
