@@ -52,10 +52,34 @@ class KeptOrSetAside:
         try:
             return read_kept(folder)
         except ConfigError as error:
-            self.trouble = str(error)
-            with contextlib.suppress(OSError):
-                (folder / FILE).replace(folder / f"{FILE}.damaged")
+            self.put_aside(folder, error)
             return {}
+
+    def put_aside(self, folder: Path, error: ConfigError) -> None:
+        """Put the file aside, and remember why."""
+        self.trouble = str(error)
+        with contextlib.suppress(OSError):
+            (folder / FILE).replace(folder / f"{FILE}.damaged")
+
+
+def load_to_run(config: Path | None, data_dir: Path | None) -> tuple[Config, str]:
+    """Return the configuration a monitor starts with, and why what people changed does not count.
+
+    What was changed may not suit the rules or the settings file any more, after an update or an
+    edit: that too must not leave the patient without a monitor, at every start anew.
+
+    Raises
+    ------
+    ConfigError
+        The settings file itself is wrong.
+    """
+    kept = KeptOrSetAside()
+    try:
+        settings = load_config(config, data_dir, kept=kept)
+    except ConfigError as error:
+        settings = load_config(config, data_dir, kept=lambda _folder: {})
+        kept.put_aside(settings.box.data_dir, error)
+    return settings, kept.trouble
 
 
 def reload_as_started(config: Path | None, data_dir: Path | None) -> Reload:

@@ -25,9 +25,9 @@ from edge.annunciators import Annunciator
 from edge.assemble import NoModel, assemble, facts_of, open_scorer, settings_of
 from edge.bundle import BundleError
 from edge.cli import FAILED
-from edge.cli._limits import KeptOrSetAside, reload_as_started
+from edge.cli._limits import load_to_run, reload_as_started
 from edge.cli._lines import Lines
-from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version, load_config
+from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version
 from edge.clock import BootClock
 from edge.config import Config, Source, as_document
 from edge.daemon import Beginning, Daemon, Link, Places
@@ -80,8 +80,7 @@ def command(
     `homeward ack`.
     """
     os.umask(0o077)  # what the monitor writes is for its own user
-    kept_limits = KeptOrSetAside()
-    settings = load_config(config, data_dir, kept=kept_limits)
+    settings, limits_trouble = load_to_run(config, data_dir)
     reload = reload_as_started(config, data_dir)
     links = _links(settings, simulate, replay, uart or ())
     _prepare(settings.box.data_dir)
@@ -125,7 +124,7 @@ def command(
             answers=any(getattr(one.settings, "answers", False) for one in settings.notices),
             patients=tuple(patient.id for patient in settings.patients),
         )
-        daemon.let_limits_change(settings, reload, kept_limits.trouble)
+        daemon.let_limits_change(settings, reload, limits_trouble)
         daemon.be_heard_with(*_annunciators(settings))
         daemon.test_itself(settings, tested)
         code = await daemon.run()

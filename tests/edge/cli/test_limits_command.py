@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge.assemble import assemble, settings_of
+from edge.cli._limits import load_to_run
 from edge.cli._shared import load_config
-from edge.config.kept import FILE
+from edge.config.kept import FILE, KeptPatient, KeptValue, Who, write_kept
 from edge.events import BEGUN_LIMITS, LIMIT
 from edge.packetlog import PacketLogWriter, read
 from edge.playback import replay_packets
@@ -303,3 +304,20 @@ def test_an_alarm_that_is_off_is_shown_in_the_status_and_switching_it_on_is_said
         assert "SWITCHED OFF" not in box.call("status").stdout
     finally:
         stop(monitor)
+
+
+@pytest.mark.parametrize(
+    "alarms", [{"gone_rule": {"limit_pct": 80.0}}, {"low_spo2": {"limit_pct": 60.0}}]
+)
+def test_limits_that_do_not_suit_the_rules_any_more_keep_no_monitor_from_starting(tmp_path, alarms):
+    who = Who("Ann", "clinician", "2026-03-01T08:00:00Z", "x")
+    values = {
+        rule: {key: KeptValue(value, who) for key, value in table.items()}
+        for rule, table in alarms.items()
+    }
+    write_kept(tmp_path, {"patient-1": KeptPatient(alarms=values)})
+    settings, trouble = load_to_run(None, tmp_path)
+    assert settings.alarms["low_spo2"].settings["limit_pct"] == 88.0
+    assert next(iter(alarms)) in trouble
+    assert (tmp_path / "limits.json.damaged").exists()
+    assert load_to_run(None, tmp_path)[1] == ""
