@@ -43,7 +43,10 @@ def begin_with(begun: BegunLimits, rules: PatientRules, alarms: Alarms) -> None:
         before = known.get(name)
         if before is None or not changed(name, before, limits):
             continue
-        rules.check(name, limits.values)
+        try:
+            rules.check(name, limits.values)
+        except ValueError:  # of another version: the other rules are none the worse for it
+            continue
         new = RuleSettings(dict(limits.values), before.priority, limits.enabled)
         alarms.know(name, alert_rule(rules.set(name, new), new))
 

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from edge.assemble import assemble
+from edge.events import BEGUN_LIMITS, BegunLimits, RuleLimits, tell
 from edge.pipeline import TICK_S, Pipeline, PipelineSettings, RuleSettings
 from edge.records import Alert, AlertState, Packet, Priority, encode_record
 
@@ -74,3 +75,17 @@ def test_one_fall_is_one_alert_that_ends_as_ever() -> None:
 
     assert [state for _, state in states] == [AlertState.RAISED, AlertState.ENDED]
     assert states[1][0] == math.ceil(states[1][0])
+
+
+def test_one_limit_of_another_version_keeps_no_other_of_the_night_from_its_place() -> None:
+    watched = assemble(PipelineSettings(), "x")
+    rules = {
+        "low_spo2": RuleLimits(enabled=True, values={"limit_pct": 1.0}),
+        "very_low_spo2": RuleLimits(
+            enabled=True, values={"limit_pct": 80.0, "delay_s": 5.0, "hold_s": 10.0}
+        ),
+    }
+    watched.advance([tell(BEGUN_LIMITS, BegunLimits("patient-1", rules), 0.0)], 1.0)
+    now = watched._patients["patient-1"].rules.settings()
+    assert now["low_spo2"].values["limit_pct"] == 88.0
+    assert now["very_low_spo2"].values == rules["very_low_spo2"].values
