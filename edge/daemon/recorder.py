@@ -226,6 +226,7 @@ class Recorder:
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         except TimeoutError:
             _log.error("the disk hangs: not all is written", waited_s=CLOSE_S)
+            self._thread.submit(self._close)  # as soon as the disk is back, if ever
             self._thread.shutdown(wait=False)
             return False
         self._thread.shutdown()
@@ -292,10 +293,12 @@ class Recorder:
         self._unlogged.clear()
 
     def _close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-        if self._packet_log is not None:
+        store, self._store = self._store, None
+        if store is not None:
+            store.close()
+        packet_log, self._packet_log = self._packet_log, None
+        if packet_log is not None:
             try:
-                self._packet_log.close()
+                packet_log.close()
             except LogError as error:
                 self._end_log(str(error))

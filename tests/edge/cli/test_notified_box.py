@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,8 @@ CLOCK = BootClock()
 START_S = 40.0
 ALARM_S = 40.0
 STOP_S = 15.0
-MAX_RSS_KIB = 64 * 1024
+MAX_RSS_KIB = (64 if sys.version_info < (3, 12) else 68) * 1024
+"""Later Pythons take more for themselves: 63 MiB, and 64.5 once on a busy machine, on 3.13."""
 
 LOW_SPO2 = """\
 title = "A patient whose oxygen is too low from the start"
