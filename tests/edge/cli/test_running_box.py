@@ -232,10 +232,17 @@ def test_systemd_is_told_and_sigterm_ends_in_order(box: Box, tmp_path: Path) -> 
     assert "no monitor is running here" in nobody.stderr
 
 
+def is_stored(box: Box, alert_id: str) -> bool:
+    with History.open(box.data_dir / DATABASE) as history:
+        return alert_id in {one.alert.id for one in history.alerts()}
+
+
 def test_a_monitor_killed_with_minus_9_starts_again_beside_what_it_left(box: Box) -> None:
     first = box.start("--simulate", str(box.folder / SCENARIO))
     try:
         alert = wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")[0]
+        # It stands a moment before it is stored; what is promised is what was stored.
+        wait_for(lambda: is_stored(box, alert["id"]), ALARM_S, "the alarm in the store")
     finally:
         killed(first)
     assert (box.data_dir / "control.sock").exists()  # as a dead monitor leaves it
