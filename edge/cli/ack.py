@@ -57,6 +57,6 @@ def command(  # noqa: PLR0913  # each is an option of the command
     else:
         meaning = alert["meaning"].replace("_", " ")
         who = f"{meaning} by {alert['answered_by']}"
-        typer.echo(f"{alert['rule']} of {alert['patient']} is {alert['state']}, {who}")
+        typer.echo(f"{alert['rule']} of {alert['patient'] or 'the box'} is {alert['state']}, {who}")
     warn_unstored(stored=stored)
     return DONE if stored else FOUND

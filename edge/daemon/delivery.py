@@ -34,6 +34,8 @@ from edge.store import LedgerEntry, LedgerKind
 
 GRACE_S: Final = 2.0
 """So long an annunciator that does not work may take to work after all, before it is told."""
+STARTING: Final = "starting"
+"""How an annunciator begins its reason that has yet to show that it works: no fault so far."""
 MAX_CHANGES: Final = 50
 """Rows of one alert at most: something that flaps must not fill the disk."""
 N_ENDED: Final = 1_000
@@ -51,8 +53,6 @@ class _Due(msgspec.Struct):
         Its change that counts, and since when.
     said : str
         What was told last: ``sounded``, or why not.
-    excuse : str
-        Why it said that it does not work, when it gave all the same: it had not proven itself.
     speaker : str
         Which alert the sound was made for.
     """
@@ -60,7 +60,6 @@ class _Due(msgspec.Struct):
     n: int
     at_s: float
     said: str = ""
-    excuse: str = ""
     speaker: str = ""
 
 
@@ -217,11 +216,12 @@ class Delivery:
                 return []
             if due.said:  # it failed, and works again
                 at_s = max(at_s, report.since_s)
-            due.said, due.excuse, due.speaker = SOUNDED, report.reason, signal.alert_id
+            due.said, due.speaker = SOUNDED, signal.alert_id
             body = {"n": report.n_given, **({"with": due.speaker} if due.speaker != own else {})}
             return _row(track, SOUNDED, name, at_s, body)
         waited_s = now_s - due.at_s
-        if due.said != SOUNDED and waited_s < (UNHEARD_S if report.works else GRACE_S):
+        unproven = report.works or report.reason.startswith(STARTING)
+        if due.said != SOUNDED and waited_s < (UNHEARD_S if unproven else GRACE_S):
             self._pending = True
             return []
         reason = report.reason or f"nothing was taken for {waited_s:.0f} s"
@@ -260,21 +260,13 @@ class Delivery:
 def _given_s(due: _Due, report: AnnunciatorReport) -> float | None:
     """Return since when what is due comes out; None: it does not.
 
-    What was on already, for another alert, counts from the moment it was due for this one, and
-    only while the annunciator works.
+    What was on already, for another alert, counts from the moment it was due for this one. Nothing
+    counts while the annunciator does not work: a player that dies takes a little sound too, and
+    what a card took before it was proven counts as soon as it is.
     """
-    if report.n_given < due.n or report.given_s is None:
-        return None
-    fresh = report.given_s >= due.at_s - TICK_TOLERANCE_S
-    if not report.works and (not fresh or (due.said == SOUNDED and report.reason != due.excuse)):
-        return None
-    if not report.works and due.said.startswith("broken"):
+    if report.n_given < due.n or report.given_s is None or not report.works:
         return None
     return max(report.given_s, due.at_s)
-
-
-TICK_TOLERANCE_S: Final = 0.05
-"""The hardware may have been handed the sound before the tick that showed it has come to here."""
 
 
 def _covering(alert: Alert, mutes: Iterable[MuteLive]) -> MuteLive | None:

@@ -136,9 +136,15 @@ def test_a_card_that_is_lost_in_the_midst_of_the_alarm_is_told(box: Box) -> None
 
 def test_sound_that_came_out_before_the_card_was_proven_counts(box: Box) -> None:
     starting = speaker(1, 1, 100.3, reason="starting: not proven yet")
-    assert box.tick(SOUNDS, starting) == [("sounded", "sound", 100.3)]
+    assert box.tick(SOUNDS, starting) == []
     assert box.tick(SOUNDS, starting, passed_s=GRACE_S + 1.0) == []
-    assert box.tick(SOUNDS, speaker(1, 1, 100.3)) == []
+    assert box.tick(SOUNDS, speaker(1, 1, 100.3)) == [("sounded", "sound", 100.3)]
+
+
+def test_what_a_player_took_that_died_of_it_was_not_sounded(box: Box) -> None:
+    dead = speaker(1, 1, 100.3, reason="aplay ended with code 1")
+    assert box.tick(SOUNDS, dead) == []
+    assert box.tick(SOUNDS, dead, passed_s=GRACE_S) == [("not_sounded", "sound", 102.25)]
 
 
 def test_a_sound_that_is_never_taken_is_told_within_the_time_of_a_technical_alarm(box: Box) -> None:
