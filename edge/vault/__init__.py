@@ -1,0 +1,54 @@
+"""Every packet before decoding, kept on the device: encrypted, bounded, safe from power cuts.
+
+    layout, scan    the bytes of a segment, and its whole blocks whatever happened to it
+    fields, shaping packets to few bytes and back, exactly
+    sealing         the cipher, and why no nonce is used twice
+    keyfile, keys   the device's key: where it comes from, how well it protects
+    folder          which segments there are, and who may change them
+    segment, writer what is being written
+    reading         what was written: packets, span by span
+    keeping         what is given up by itself, the oldest first
+    remains, forgetting  what is destroyed, and what stays of it
+    rotating        another device key
+    verifying       whether all is whole
+
+The daemon hands every packet to a `VaultWriter`, which takes the place of a packet log. A run
+begins a segment of its own with ``box:start``, so it can be replayed record for record; later
+segments begin with a recap of what stood, so each can be read alone. No part that may open a
+network connection imports this package.
+"""
+
+from edge.vault.bounds import Bounds
+from edge.vault.folder import FOLDER
+from edge.vault.forgetting import Forgotten, forget_all, forget_span
+from edge.vault.keyfile import KeysError
+from edge.vault.keys import KeyRing, Protection, open_keys
+from edge.vault.layout import VaultError
+from edge.vault.reading import HOLE, packets, rows
+from edge.vault.rotating import Rotated, rotate
+from edge.vault.scan import VaultReport
+from edge.vault.spans import WallSpan
+from edge.vault.verifying import verify
+from edge.vault.writer import VaultWriter
+
+__all__ = [
+    "FOLDER",
+    "HOLE",
+    "Bounds",
+    "Forgotten",
+    "KeyRing",
+    "KeysError",
+    "Protection",
+    "Rotated",
+    "VaultError",
+    "VaultReport",
+    "VaultWriter",
+    "WallSpan",
+    "forget_all",
+    "forget_span",
+    "open_keys",
+    "packets",
+    "rotate",
+    "rows",
+    "verify",
+]
