@@ -163,7 +163,7 @@ def _packets(segment: Segment, ring: KeyRing, report: VaultReport) -> Iterator[P
         if isinstance(entry.held, Hole):
             after_hole = True
         elif isinstance(entry.held, (list, tuple)):
-            report.n_packets += len(entry.held)
+            report.n_packets += entry.block.head.n_packets
             for packet in entry.held:
                 if packet.stream == RECAP and after_hole:
                     after_hole = False

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.packetlog import RECAP
 from edge.records import Packet
 from edge.vault import layout
 from edge.vault.folder import KEY, SEGMENT
@@ -96,10 +97,11 @@ class NewSegment:
         return self._end + sum(map(len, self._sealed[self._n_written :]))
 
     def add_packets(self, packets: Sequence[Packet]) -> None:
-        """Take packets as one block; they wait for `write`."""
+        """Take packets as one block; they wait for `write`. A recap does not count as one."""
         times = [packet.arrived_s for packet in packets]
         body = self._shaper.pack(packets)
-        self.add(Kind.PACKETS, body, len(packets), min(times), max(times))
+        n = sum(packet.stream != RECAP for packet in packets)
+        self.add(Kind.PACKETS, body, n, min(times), max(times))
 
     def add_pin(self, pin: Pin) -> None:
         """Take a span that is to be kept longer."""
