@@ -65,6 +65,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "enter": "Enter what no sensor sees, or what you measured.",
     "limits": "The alarm limits in force for each patient, and changing them.",
     "whatif": "The patient's own past under other limits.",
+    "vault": "The raw packets kept here: list, verify, forget, change the key.",
     "config": "Every setting in force, and where it was set.",
     "doctor": "Check the box end to end and say how to mend what is wrong.",
 }
@@ -82,6 +83,7 @@ KNOWN_ERRORS: Final[Mapping[str, int]] = {
     "edge.readers.ReadError": FAILED,
     "edge.records.signals.ScorerError": FAILED,
     "edge.store.database.StoreError": FAILED,
+    "edge.vault.layout.VaultError": FAILED,
 }
 """Errors that are no fault of ours, by full name (so that none is imported) -> exit code.
 

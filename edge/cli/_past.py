@@ -14,6 +14,7 @@ import typer
 
 from edge.assemble import facts_of, open_scorer, settings_of
 from edge.cli._shared import CommandError
+from edge.cli._vault import has_vault, vault_nights
 from edge.clock import WallLog
 from edge.config import Config
 from edge.daemon import PACKETS
@@ -75,6 +76,9 @@ def nights_of(
         year = datetime.now().astimezone().year
         facts = [tell(FACTS, known, 0.0) for known in facts_of(config, year)]
         yield Night(night.run_id, chain(facts, night.packets), night.begin_s, night.end_s)
+        return
+    if not logs and has_vault(config.box.data_dir):
+        yield from vault_nights(config.box.data_dir, span_s)
         return
     chosen = list(logs) or kept_logs(config.box.data_dir)
     if not chosen:

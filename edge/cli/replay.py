@@ -29,6 +29,7 @@ from edge.cli._shared import (
     parse_span,
     print_json,
 )
+from edge.cli._vault import VAULT, LedUp, vault_span
 from edge.config import Config
 from edge.events import FACTS, tell
 from edge.packetlog import PacketLogWriter
@@ -85,7 +86,9 @@ def _parse_chunk(text: str) -> int:
 
 
 def command(  # noqa: PLR0913  # each is an option of the command
-    recording: Annotated[str, typer.Argument(help="WFDB record, EDF or EDF+, CSV or packet log.")],
+    recording: Annotated[
+        str, typer.Argument(help="WFDB record, EDF or EDF+, CSV, packet log or vault:[RUN|SPAN].")
+    ],
     config: ConfigFile = None,
     data_dir: DataDir = None,
     *,
@@ -126,6 +129,10 @@ def command(  # noqa: PLR0913  # each is an option of the command
 
     The recording is turned into packets and takes the same way as a live sensor. The same
     recording, settings and model give the same records, however it is cut into packets.
+
+    vault: is the last run of the monitor, record for record; vault:RUN another one; vault:8h the
+    last eight hours, led up to by the ten minutes before, whose records are left out.
+
     Ends with exit code 3 when there were alerts.
     """
     settings = _settings(
@@ -141,7 +148,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
     if log is not None and log.exists():
         raise CommandError(f"{log} is there already; name a new file for the packet log")
     report = ReplayReport()
-    stream = packets(settings, report)
+    stream, begin_s = _stream(chosen, settings, report)
     if annotations is not None and report.fs_hz is None:
         raise CommandError("--annotations needs a recording; a packet log has no one sampling rate")
     first = next(stream, None)
@@ -160,9 +167,11 @@ def command(  # noqa: PLR0913  # each is an option of the command
             source = itertools.chain(_facts(chosen, first.arrived_s), source)
         if log is not None:
             source = _logged(source, stack.enter_context(PacketLogWriter(log)), end_s)
-        on_time = _progress(stack, first.arrived_s, end_s, json=json)
-        last_s = replay_packets(source, pipeline, tally, end_s=end_s, speed=speed, on_time=on_time)
-    told.duration_s = last_s - first.arrived_s
+        led_up = LedUp(tally, begin_s, _progress(stack, first.arrived_s, end_s, json=json))
+        last_s = replay_packets(
+            source, pipeline, led_up, end_s=end_s, speed=speed, on_time=led_up.timed
+        )
+    told.duration_s = last_s - (first.arrived_s if begin_s is None else begin_s)
     told.cpu_s = round(time.process_time() - began_cpu_s, 3)
     told.wall_s = round(time.perf_counter() - began_s, 3)
     told.speed_x = round(told.duration_s / max(told.wall_s, 1e-3), 1)
@@ -179,6 +188,16 @@ def command(  # noqa: PLR0913  # each is an option of the command
     else:
         typer.echo(_farewell(told))
     return FOUND if told.alerts else DONE
+
+
+def _stream(
+    config: Config, settings: ReplaySettings, report: ReplayReport
+) -> tuple[Iterator[Packet], float | None]:
+    """Return the packets, and from when on their records count; None: from the first."""
+    if not settings.path.startswith(VAULT):
+        return packets(settings, report), None
+    past = vault_span(config.box.data_dir, settings.path, settings, report)
+    return past.packets, past.begin_s
 
 
 def open_pipeline(config: Config, run_id: str, start_s: float) -> Pipeline:

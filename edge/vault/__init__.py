@@ -24,7 +24,7 @@ from edge.vault.forgetting import Forgotten, forget_all, forget_span
 from edge.vault.keyfile import KeysError
 from edge.vault.keys import KeyRing, Protection, open_keys
 from edge.vault.layout import VaultError
-from edge.vault.reading import HOLE, packets, rows
+from edge.vault.reading import HOLE, latest, packets, rows
 from edge.vault.rotating import Rotated, rotate
 from edge.vault.scan import VaultReport
 from edge.vault.spans import WallSpan
@@ -46,6 +46,7 @@ __all__ = [
     "WallSpan",
     "forget_all",
     "forget_span",
+    "latest",
     "open_keys",
     "packets",
     "rotate",

@@ -157,6 +157,23 @@ def packets(
             report.say(str(error))
 
 
+def latest(folder: Path, length_s: float | None) -> list[Segment]:
+    """Return the last segments that together watched for so long; None: all there are."""
+    there = segments(folder)
+    if length_s is None:
+        return there
+    left_s, first = length_s, len(there)
+    while first > 0 and left_s > 0.0:
+        first -= 1
+        try:
+            found = [h for h in scan.heads(there[first]) if h.kind == Kind.PACKETS]
+        except VaultError:
+            continue
+        if found:
+            left_s -= max(h.last_s for h in found) - min(h.first_s for h in found)
+    return there[first:]
+
+
 def _packets(segment: Segment, ring: KeyRing, report: VaultReport) -> Iterator[Packet]:
     after_hole = False
     for entry in entries(segment, ring, report):

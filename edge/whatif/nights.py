@@ -1,4 +1,4 @@
-"""Where the past comes from: one small function, `nights`; the vault will be another."""
+"""Where the past comes from: packet logs, the vault, a recording, a simulated patient."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from edge.readers import ReadError, simulated
 from edge.readers.replay import ReplayReport, ReplaySettings
 from edge.readers.replay import packets as recorded
 from edge.records import Packet
+from edge.vault import HOLE, KeyRing, VaultReport, latest
+from edge.vault import packets as vaulted
 
 WARM_UP_S: Final = 600.0
 """A span that begins in the midst of a run is led up to for so long; its alarms do not count."""
@@ -69,15 +71,48 @@ def from_logs(
     edge.packetlog.LogError
         One cannot be read.
     """
+    yield from _nights(lambda: _chained(paths), span_s, on_found)
+
+
+def from_vault(
+    folder: Path, ring: KeyRing, span_s: float | None, report: VaultReport | None = None
+) -> Iterator[Night]:
+    """Return the runs in the vault, the oldest first; of the last `span_s` seconds where given.
+
+    What was forgotten ends a run; after it the same run is another night.
+
+    Parameters
+    ----------
+    span_s : float | None
+        Of time that was watched; None: all.
+    report : VaultReport | None
+        Is filled in with what could not be read.
+
+    Raises
+    ------
+    edge.vault.VaultError
+        The folder cannot be read.
+    """
+    told = VaultReport() if report is None else report
+    wanted = latest(folder, None if span_s is None else span_s + WARM_UP_S)
+    read = [VaultReport(), told]  # what is wrong is told once, though all is read twice
+    yield from _nights(lambda: vaulted(folder, ring, read.pop(0), wanted), span_s, None)
+
+
+def _nights(
+    past: Callable[[], Iterator[Packet]],
+    span_s: float | None,
+    on_found: Callable[[int], None] | None,
+) -> Iterator[Night]:
     spans: list[Span] = []
-    for number, packet in _numbered(_chained(paths)):
+    for number, packet in _numbered(past()):
         if number == len(spans):
             spans.append(Span(_run_id(packet), packet.arrived_s, packet.arrived_s))
         spans[-1].last_s = max(spans[-1].last_s, packet.arrived_s)
     if on_found is not None:
         on_found(len(spans))
     begins = _begins(spans, span_s)
-    source = _Source(_numbered(_chained(paths)))
+    source = _Source(_numbered(past()))
     for number, span in enumerate(spans):
         begin_s = begins[number]
         if begin_s is None:
@@ -118,9 +153,10 @@ def _numbered(packets: Iterable[Packet]) -> Iterator[tuple[int, Packet]]:
     number, last_s = -1, math.inf
     for packet in packets:
         begins = packet.stream == START and packet.source == BOX
-        if packet.stream == packetlog.RECAP:
-            if number < 0:  # the files before it are gone: what stood is all there is
-                number, last_s = 0, packet.arrived_s
+        if packet.source == BOX and packet.stream in (packetlog.RECAP, HOLE):
+            if number < 0 or packet.stream == HOLE:
+                # What was before it is gone: what stood is all there is.
+                number, last_s = number + 1, packet.arrived_s
                 for said in msgspec.msgpack.decode(packet.payload, type=list[Packet]):
                     yield number, msgspec.structs.replace(said, arrived_s=packet.arrived_s)
             continue
