@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edge import frame
 from edge.bits import cobs_decode, cobs_encode, crc16
+from edge.packetlog import layout
 from edge.records import Packet
 from edge.vault import fields
 from edge.vault.fields import Shape
@@ -32,6 +33,10 @@ LEARNED_AGAIN: Final = 360
 """After so many blocks a structure is looked for anew: an hour."""
 _FORMAT: Final = 1
 _PLAIN, _FRAMES, _LINE = 0, 1, 2
+_PLAIN_BODY: Final = b"\xff\xff\xff\xff"
+"""Where the length of the head stands: there is none, the packets are as in a packet log."""
+_ALIKE: Final = 2
+"""A section of so many bytes, where it should be longer: the first, and all others."""
 _WHOLE: Final = 1
 """Added to the doubled length of an item that is a frame's inside."""
 
@@ -85,14 +90,20 @@ class Shaper:
     def pack(self, packets: Sequence[Packet]) -> bytes:
         """Return the packets as bytes that `unpack` gives back exactly."""
         self._n_blocks += 1
-        body = self._pack(packets, plain=False)
+        body = self._pack(packets)
         try:
             same = unpack(body) == list(packets)
         except ValueError:
             same = False
-        return body if same else self._pack(packets, plain=True)
+        return body if same else self._plain(packets)
 
-    def _pack(self, packets: Sequence[Packet], *, plain: bool) -> bytes:
+    def _plain(self, packets: Sequence[Packet]) -> bytes:
+        """Return the packets as a packet log has them: by other code, which proves it."""
+        body = layout.pack_block(list(packets))[layout.BLOCK_HEAD.size :]
+        packed: bytes = self._zstd.compress(body)
+        return _PLAIN_BODY + len(packets).to_bytes(4, "little") + packed
+
+    def _pack(self, packets: Sequence[Packet]) -> bytes:
         ids: dict[str, int] = {}
         of: dict[tuple[str, str], int] = {}
         parts: list[list[Packet]] = []
@@ -105,7 +116,7 @@ class Shaper:
             order.append(number)
         sections = [np.array(order, "<u2").tobytes()]
         arrived = np.array([p.arrived_s for part in parts for p in part], np.float64)
-        whole_ns = None if plain else _whole_ns(arrived)
+        whole_ns = _whole_ns(arrived)
         columns = arrived.view(np.int64) if whole_ns is None else whole_ns
         streams = []
         at = 0
@@ -115,7 +126,7 @@ class Shaper:
             sections += fields.split_numbers(times, step)
             at += len(part)
             numbers = [ids.setdefault(word, len(ids)) for word in (source, name)]
-            told, found = self._stream(numbers, part, step, plain=plain)
+            told, found = self._stream(numbers, part, step)
             streams.append(told)
             sections += found
         packed = [self._shrunk(section) for section in sections]
@@ -130,14 +141,12 @@ class Shaper:
         told_head = self._zstd.compress(msgspec.msgpack.encode(head))
         return b"".join([len(told_head).to_bytes(4, "little"), told_head, *packed])
 
-    def _stream(
-        self, ids: list[int], part: list[Packet], step: int, *, plain: bool
-    ) -> tuple[_Stream, list[bytes]]:
+    def _stream(self, ids: list[int], part: list[Packet], step: int) -> tuple[_Stream, list[bytes]]:
         source, name = part[0].source, part[0].stream
         payloads = [packet.payload for packet in part]
         sections: list[bytes] = []
         coded = _PLAIN
-        if not plain and name in (frame.STREAM, frame.LINE):
+        if name in (frame.STREAM, frame.LINE):
             coded = _FRAMES if name == frame.STREAM else _LINE
         if coded == _LINE:
             sections.append(_lengths(payloads))
@@ -148,9 +157,7 @@ class Shaper:
         for kind, (_, item) in zip(kinds, items, strict=True):
             by_kind.setdefault(kind, []).append(item)
         lanes = [
-            kind
-            for kind, found in by_kind.items()
-            if len(found) >= fields.LEAST_ROWS and kind > 1 and not plain
+            kind for kind, found in by_kind.items() if len(found) >= fields.LEAST_ROWS and kind > 1
         ]
         sections.append(np.array(kinds, "<u4").view(np.uint8).reshape(-1, 4).T.tobytes())
         told = []
@@ -175,8 +182,8 @@ class Shaper:
         return shape
 
     def _shrunk(self, section: bytes) -> bytes:
-        if not section:
-            return b""
+        if section.count(section[1:2], 1) == len(section) - 1:
+            return section[:2]  # a counter's steps, the high bytes of small numbers: all the same
         packed: bytes = self._zstd.compress(section)
         return packed if len(packed) < len(section) else section
 
@@ -191,6 +198,9 @@ def unpack(body: bytes) -> list[Packet]:
     """
     zstd = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
     try:
+        if body.startswith(_PLAIN_BODY):
+            plain = zstd.decompress(body[8:], max_output_size=MAX_RAW_BYTES)
+            return layout.unpack_block(int.from_bytes(body[4:8], "little"), plain)
         start = 4 + int.from_bytes(body[:4], "little")
         told = zstd.decompress(body[4:start], max_output_size=MAX_RAW_BYTES)
         head = msgspec.msgpack.decode(told, type=_Head)
@@ -211,7 +221,9 @@ def _sections(zstd: zstandard.ZstdDecompressor, head: _Head, body: bytes, at: in
     sections = []
     for plain, packed in zip(head.plain, head.packed, strict=True):
         section = body[at : at + packed]
-        if packed < plain:
+        if packed == _ALIKE < plain:
+            section = section[:1] + section[1:] * (plain - 1)
+        elif packed < plain:
             section = zstd.decompress(section, max_output_size=plain)
         if len(section) != plain:
             raise ValueError("a section is cut")

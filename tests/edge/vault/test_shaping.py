@@ -58,6 +58,12 @@ def test_an_odd_arrival_comes_back_bit_by_bit(at_s):
     assert struct.pack("<d", found.arrived_s) == struct.pack("<d", at_s)
 
 
+def test_what_would_not_come_back_alike_is_kept_as_it_is(monkeypatch):
+    packets = list(simulated.packets(simulated.Settings(duration_s=20.0)))
+    monkeypatch.setattr(fields, "join", lambda *_: np.zeros((1, 1), np.uint8))  # a fault of ours
+    assert unpack(Shaper().pack(packets)) == packets
+
+
 @pytest.mark.parametrize("scenario", ["demo", "faults"])
 def test_what_every_simulated_device_sends_comes_back_and_is_less_than_half(scenario):
     packets = list(simulated.packets(simulated.Settings(scenario=scenario, duration_s=60.0)))
