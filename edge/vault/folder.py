@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,13 @@ GONE: Final = "gone"
 """Ids of the segments that were given up, a line each."""
 MAX_GONE_BYTES: Final = 1 << 20
 MAX_SEGMENTS: Final = 20_000
+CHANGE_WAIT_S: Final = 5.0
+"""Nobody holds the change lock for long; the monitor's recorder waits no longer than this."""
+_POLL_S: Final = 0.02
+_HELD: Final = {
+    "vault": "another process writes the vault {folder}: a monitor runs on it already",
+    "change": "another process changes the vault {folder} just now: try again in a moment",
+}
 _STEM: Final = re.compile(r"(\d{8})-(\d+)")
 
 
@@ -196,26 +204,39 @@ def tidy(folder: Path) -> None:
 class Lock:
     """The right to do something with the vault, until `release` or the end of the process.
 
+    Parameters
+    ----------
+    name : str
+        ``vault`` or ``change``.
+    wait_s : float
+        For so long it is tried again.
+
     Raises
     ------
     VaultError
-        Another process has it (`wait` False), or the folder cannot be written.
+        Another process has it, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, name: str, *, wait: bool) -> None:
+    def __init__(self, folder: Path, name: str, wait_s: float = 0.0) -> None:
         path = folder / f"{name}.lock"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise VaultError(f"{folder} cannot be written: {error.strerror}; check it") from error
+        end_s = time.monotonic() + wait_s
+        while not self._taken():
+            if time.monotonic() >= end_s:
+                os.close(self._fd)
+                raise VaultError(_HELD[name].format(folder=folder))
+            time.sleep(_POLL_S)
+
+    def _taken(self) -> bool:
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError as error:
-            os.close(self._fd)
-            raise VaultError(
-                f"another process writes the vault {folder}: a monitor runs on it already"
-            ) from error
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def release(self) -> None:
         """Give it back; a second call does nothing."""
@@ -229,7 +250,7 @@ def is_written(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     try:
-        Lock(folder, "vault", wait=False).release()
+        Lock(folder, "vault").release()
     except VaultError:
         return True
     return False
@@ -237,8 +258,8 @@ def is_written(folder: Path) -> bool:
 
 @contextmanager
 def changing(folder: Path) -> Iterator[None]:
-    """Hold the right to add and remove segments."""
-    lock = Lock(folder, "change", wait=True)
+    """Hold the right to add and remove segments; raises `VaultError` after `CHANGE_WAIT_S`."""
+    lock = Lock(folder, "change", CHANGE_WAIT_S)
     try:
         yield
     finally:

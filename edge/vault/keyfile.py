@@ -12,6 +12,7 @@ two random halves whose XOR is the key: either alone says nothing about it.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -214,7 +215,9 @@ def write_key_file(path: Path, told: KeyFile) -> None:
         new.unlink(missing_ok=True)
         fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
-            os.write(fd, msgspec.json.encode(told) + b"\n")
+            raw = msgspec.json.encode(told) + b"\n"
+            if os.write(fd, raw) != len(raw):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(fd)
         finally:
             os.close(fd)

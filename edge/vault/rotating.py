@@ -64,7 +64,7 @@ def rotate(
     VaultError
         A monitor runs, a segment's key does not open, or the disk refuses.
     """
-    lock = Lock(folder, "vault", wait=False)
+    lock = Lock(folder, "vault")
     try:
         with changing(folder):
             return _rotate(data_dir, folder, ring, protect, on_done)

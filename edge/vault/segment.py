@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -206,7 +207,7 @@ def write_key(path: Path, key: layout.WrappedKey) -> None:
     try:
         raw = layout.pack_key(key)
         if os.write(fd, raw) != len(raw):
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -83,7 +83,7 @@ class VaultWriter:
         self._hurry_until_s = -1.0
         self._pinned_s = -1e9
         self._closed = False
-        self._lock = Lock(folder, "vault", wait=False)
+        self._lock = Lock(folder, "vault")
         try:
             with changing(folder):
                 tidy(folder)

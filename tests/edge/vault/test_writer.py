@@ -1,5 +1,6 @@
 """What the writer took comes back, whatever happened to the process, the disk and the clock."""
 
+import asyncio
 import errno
 import os
 import signal
@@ -7,12 +8,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from edge.daemon.recorder import Recorder
 from edge.packetlog import LogError
+from edge.records import Outcome
+from edge.store import Run
 from edge.vault import Bounds, VaultError, VaultReport, VaultWriter, open_keys, rows, verify
 from edge.vault import segment as segment_module
 from edge.vault import writer as writer_module
@@ -153,6 +158,52 @@ def test_a_disk_that_refuses_loses_nothing_once_it_takes_again(tmp_path, monkeyp
     assert verify(tmp_path / "vault", open_keys(tmp_path)).whole
 
 
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+def test_whichever_call_to_the_disk_fails_nothing_is_lost(tmp_path, monkeypatch, error):
+    # The k-th call fails once, for every k there is, of all that change files.
+    given = [start(), *wave(250)]
+    left = [0]
+
+    def failing(real):
+        def call(*args, **named):
+            left[0] -= 1
+            if left[0] == 0:
+                raise OSError(error, os.strerror(error))
+            return real(*args, **named)
+
+        return call
+
+    for name in ("write", "pwrite", "fsync", "fdatasync", "replace", "ftruncate", "open", "unlink"):
+        monkeypatch.setattr(os, name, failing(getattr(os, name)))
+    for k in range(1, 1000):
+        left[0] = -1
+        box = tmp_path / str(k)
+        ring = open_keys(box)
+        clock = Clock()
+        writer = VaultWriter(box / "vault", ring, clock, SMALL)
+        left[0] = k
+        for packet in given:
+            clock.boot_s = packet.arrived_s
+            with suppress(LogError):
+                writer.append(packet)
+        for _ in range(3):
+            with suppress(LogError):
+                writer.flush(durable=True)
+        with suppress(LogError):
+            writer.close()
+        done = left[0] > 0
+        left[0] = -1
+        found = read(box)
+        # A full disk may cost the oldest, and never the newest.
+        assert found == given[-len(found) :], k
+        assert error == errno.ENOSPC or len(found) == len(given), k
+        assert len(found) > 100, k
+        assert verify(box / "vault", ring).whole, k
+        if done:
+            break
+    assert k > 40
+
+
 def test_what_waits_while_the_disk_refuses_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(writer_module, "MAX_WAITING_BYTES", 10_000)
     writer = write(tmp_path, [start(), *wave(10)], close=False)
@@ -265,6 +316,26 @@ def test_a_key_that_came_from_the_medium_never_encrypts():
     key = segment_module.SegmentKey(b"x" * 16, b"k" * 32)
     with pytest.raises(VaultError, match="begin another"):
         key.seal(0, b"", 0, 0.0, 0.0)
+
+
+def test_the_recorder_of_the_daemon_writes_it_as_it_writes_a_packet_log(tmp_path):
+    # As tests/edge/test_daemon.py does it with a packet log.
+    clock = Clock()
+    given = [start(), *wave(200)]
+
+    async def act():
+        vault = VaultWriter(tmp_path / "vault", open_keys(tmp_path), clock)
+        run = Run("run", "boot-1", 0.0, "0", "digest")
+        recorder = Recorder(tmp_path / "x.db", run, lambda: clock.boot_s, vault, "vault")
+        task = asyncio.create_task(recorder.run())
+        recorder.add(given, Outcome(), 1000.0)
+        assert await recorder.stored()
+        task.cancel()
+        assert await recorder.close()
+
+    asyncio.run(act())
+    assert read(tmp_path) == given
+    assert verify(tmp_path / "vault", open_keys(tmp_path)).whole
 
 
 KILLED = """
