@@ -20,10 +20,11 @@ from edge.vault import scan
 from edge.vault.bounds import DAY_S, Bounds
 from edge.vault.folder import MAX_SEGMENTS, Segment, destroy, segments
 from edge.vault.keys import KeyRing
-from edge.vault.layout import BlockHead, Head, Kind, VaultError
+from edge.vault.layout import COPY_AT, BlockHead, Head, Kind, VaultError
 from edge.vault.remains import inside, rewrite
 
 MAX_AGED: Final = 8
+GIVEN_UP: Final = 4
 MAX_REWRITTEN: Final = 4
 """At a time: what a rewriting costs is spread."""
 
@@ -39,11 +40,16 @@ class _Old(msgspec.Struct, frozen=True):
 
 
 def bound_bytes(folder: Path, bounds: Bounds, used: int) -> int:
-    """Return how many bytes the vault may hold now."""
+    """Return how many bytes the vault may hold now.
+
+    Where others fill the disk it gives way, but not below a quarter of what is its own: whatever
+    fills the disk would fill that too, and the past would be gone for nothing.
+    """
     disk = os.statvfs(folder)
     total, free = disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize
     share = int(total * bounds.share)
-    return max(0, min(bounds.max_bytes, share, used + free - bounds.reserve_bytes))
+    own = min(bounds.max_bytes, share)
+    return min(own, max(used + free - bounds.reserve_bytes, own // GIVEN_UP))
 
 
 def keep(folder: Path, ring: KeyRing, bounds: Bounds, now: WallEntry) -> list[str]:
@@ -56,7 +62,9 @@ def keep(folder: Path, ring: KeyRing, bounds: Bounds, now: WallEntry) -> list[st
     said: list[str] = []
     sizes = {one.stem: one.n_bytes() for one in there}
     used = sum(sizes.values())
-    budget = bound_bytes(folder, bounds, used) - bounds.segment_bytes
+    # The new segment may outgrow its bound by one block, and has its key beside it.
+    new = bounds.segment_bytes + min(bounds.block_bytes, bounds.segment_bytes) + 2 * COPY_AT
+    budget = bound_bytes(folder, bounds, used) - new
     n_rewritten = n_aged = 0
     for number, segment in enumerate(there):
         over = used > budget or len(there) - number >= MAX_SEGMENTS
@@ -82,16 +90,14 @@ def keep(folder: Path, ring: KeyRing, bounds: Bounds, now: WallEntry) -> list[st
         except VaultError as error:
             said.append(str(error))
         used += _size_of(folder, segment.number) - sizes[segment.stem]
-    while used > budget and drop_oldest(folder, None):
+    while used > budget and _drop_oldest(folder):
         used = sum(one.n_bytes() for one in segments(folder))
     return said
 
 
-def drop_oldest(folder: Path, but: int | None) -> bool:
-    """Destroy the oldest segment to make room; False: there is none but number `but`."""
+def _drop_oldest(folder: Path) -> bool:
+    """Destroy the oldest segment to make room; False: there is none."""
     for segment in segments(folder):
-        if segment.number == but:
-            return False
         destroy(segment, "expired")
         return True
     return False

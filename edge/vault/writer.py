@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -134,12 +133,7 @@ class VaultWriter:
             `flush` may be called again.
         """
         try:
-            try:
-                self._flush(durable=durable)
-            except OSError as error:
-                if error.errno != errno.ENOSPC or not self._make_room():
-                    raise
-                self._flush(durable=durable)
+            self._flush(durable=durable)
         except OSError as error:
             raise LogError(
                 f"cannot write to the vault {self._folder}: {error.strerror}; "
@@ -266,12 +260,6 @@ class VaultWriter:
             segment.write()
         if segment.ended or self._should_roll(segment):
             self._end_segment()
-
-    def _make_room(self) -> bool:
-        """Give up the oldest segment for what is new, where the disk is full."""
-        number = None if self._segment is None else self._segment.head.number
-        with changing(self._folder):
-            return keeping.drop_oldest(self._folder, number)
 
     def _should_roll(self, segment: NewSegment) -> bool:
         age_s = self._last_s - self._began_s
