@@ -24,7 +24,7 @@ from edge.cli._shared import (
     print_json,
 )
 from edge.cli._tables import console, table
-from edge.cli._vault import passphrase, ring_of, vault_folder
+from edge.cli._vault import has_vault, passphrase, ring_of, vault_folder
 from edge.vault import Forgotten, VaultReport, WallSpan, forget_all, forget_span, rotate, verify
 from edge.vault.keyfile import (
     STICK_FILE,
@@ -35,7 +35,7 @@ from edge.vault.keyfile import (
     under_passphrase,
     write_key_file,
 )
-from edge.vault.keys import SENTENCES, find_keys
+from edge.vault.keys import SENTENCES, Protection, find_keys
 from edge.vault.reading import Row, rows
 
 if TYPE_CHECKING:
@@ -157,7 +157,8 @@ def _verify(home: Path, on_done: OnDone, *, json: bool) -> int:
     folder = vault_folder(home)
     without_key = ""
     try:
-        report = verify(folder, ring_of(home), on_done)
+        # Where nothing was ever kept there may be no key yet.
+        report = verify(folder, ring_of(home), on_done) if has_vault(home) else VaultReport()
     except KeysError as error:
         without_key = str(error)
         report = verify(folder, None, on_done)
@@ -209,6 +210,8 @@ def _forget(
         typer.confirm(f"Destroy {what}, for good?", abort=True, err=True)
     if wanted is None:
         told = forget_all(home, folder, on_done)
+        if any(one.protection is Protection.CREDENTIAL for one in find_keys(home)):
+            typer.echo("homeward: the key is a credential of systemd: make a new one", err=True)
     else:
         told = forget_span(folder, ring_of(home), wanted, on_done)
     _tell_forgotten(told, json=json)

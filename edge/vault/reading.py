@@ -22,7 +22,7 @@ from edge.vault.shaping import unpack
 HOLE: Final = "box:hole"
 """Stream of the packet that stands for what was forgotten: what stood after it, as in a recap."""
 
-Held: TypeAlias = Sequence[Packet] | Begin | Pin | Hole | None
+Held: TypeAlias = list[Packet] | Begin | Pin | Hole | None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -149,9 +149,12 @@ def packets(
         Only these; None: all.
     """
     report = VaultReport() if report is None else report
+    holes = _Holes()
     for segment in segments(folder) if wanted is None else wanted:
+        holes.enter(segment)
         try:
-            yield from _packets(segment, ring, report)
+            for entry in entries(segment, ring, report):
+                yield from holes.taken(entry, report)
         except VaultError as error:  # it went away while we read: the oldest are removed
             report.n_unreadable += 1
             report.say(str(error))
@@ -174,16 +177,28 @@ def latest(folder: Path, length_s: float | None) -> list[Segment]:
     return there[first:]
 
 
-def _packets(segment: Segment, ring: KeyRing, report: VaultReport) -> Iterator[Packet]:
-    after_hole = False
-    for entry in entries(segment, ring, report):
+class _Holes:
+    """Tells where a run does not simply go on: what stood is then said again, as `HOLE`."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._last: int | None = None
+        self._open = False
+
+    def enter(self, segment: Segment) -> None:
+        """Take note of the next segment; where one before it is gone or gave nothing is a hole."""
+        self._number = segment.number
+        if self._last is not None and segment.number != self._last + 1:
+            self._open = True
+
+    def taken(self, entry: Entry, report: VaultReport) -> Iterator[Packet]:
+        """Give the packets of a block."""
         if isinstance(entry.held, Hole):
-            after_hole = True
-        elif isinstance(entry.held, (list, tuple)):
+            self._open = True
+        elif isinstance(entry.held, list):
+            self._last = self._number
             report.n_packets += entry.block.head.n_packets
             for packet in entry.held:
-                if packet.stream == RECAP and after_hole:
-                    after_hole = False
-                    yield msgspec.structs.replace(packet, stream=HOLE)
-                else:
-                    yield packet
+                is_hole = self._open and packet.stream == RECAP
+                self._open = False
+                yield msgspec.structs.replace(packet, stream=HOLE) if is_hole else packet

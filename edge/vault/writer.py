@@ -29,6 +29,8 @@ MAX_WAITING_BYTES: Final = 1 << 24
 """Bound on what waits in memory while the disk refuses."""
 CLOCK_ROLL_S: Final = 60.0
 """A step of the wall clock begins a new segment, but not more often than this."""
+LOCK_WAIT_S: Final = 0.5
+"""A command may hold the writer's lock for a moment, to see whether there is one."""
 BACK_S: Final = 1.0
 _PACKET_BYTES: Final = 16
 
@@ -82,7 +84,7 @@ class VaultWriter:
         self._hurry_until_s = -1.0
         self._pinned_s = -1e9
         self._closed = False
-        self._lock = Lock(folder, "vault")
+        self._lock = Lock(folder, "vault", LOCK_WAIT_S)
         try:
             with changing(folder):
                 tidy(folder)

@@ -71,6 +71,14 @@ def test_the_vault_is_listed_verified_replayed_and_asked(box):
     assert "run-7" in nothing.stderr
 
 
+def test_a_vault_that_was_never_written_is_whole_and_has_nothing(box):
+    assert box.call("vault", "verify").returncode == 0
+    assert lines(box.call("vault", "--json"))[-1]["segments"] == 0
+    replayed = box.call("replay", "vault:")
+    assert replayed.returncode == 1
+    assert "no key yet" in replayed.stderr
+
+
 def test_damage_is_found_with_and_without_the_key(box):
     fill(box, [start(), *wave(2000)])
     (segment,) = segments(box.data_dir / "vault")

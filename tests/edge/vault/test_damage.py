@@ -37,7 +37,7 @@ def damaged(raw, rng):
 
 
 def test_two_thousand_damages_keep_the_good_part_crash_nothing_and_are_told(tmp_path):
-    given = [start(), *wave(60)]
+    given = [start(), *wave(100)]
     write(tmp_path, given, bounds=Bounds(block_s=1.0, segment_bytes=4096))
     vault, ring = tmp_path / "vault", open_keys(tmp_path)
     there = segments(vault)

@@ -15,6 +15,7 @@ from edge.playback import replay_packets
 from edge.readers import replay, simulated
 from edge.records import Alert, AlertState, Packet, encode_record
 from edge.vault import Bounds, VaultReport, WallSpan, forget_span, open_keys
+from edge.vault.folder import destroy, segments
 from edge.whatif.nights import WARM_UP_S, from_vault
 from tests.edge.test_pipeline import RECORD_208, needs_208
 from tests.edge.vault.kit import WALL_S, Clock, assign, write
@@ -132,6 +133,19 @@ def test_a_short_span_reads_only_the_last_segments_and_knows_whose_the_sources_a
     assert [p.stream for p in found[:3]] == [START, FACTS, "box:assign"]
     assert night.run_id == "run-1"
     assert report.n_segments <= 4
+
+
+def test_where_whole_segments_are_gone_a_new_night_begins_with_what_stood(tmp_path):
+    given = begun([assign(1000.0), *scenario("quiet", at_s=1000.0, duration_s=1500.0)])
+    write(tmp_path, given, bounds=BOUNDS)
+    span = WallSpan(WALL_S + 200.0, WALL_S + 1100.0)
+    told = forget_span(tmp_path / "vault", open_keys(tmp_path), span)
+    assert told.n_destroyed >= 2
+    assert [p.stream for p in list(nights(tmp_path)[1].packets)[:3]] == [START, FACTS, "box:assign"]
+    destroy(segments(tmp_path / "vault")[0])
+    (left,) = nights(tmp_path)
+    assert [p.stream for p in list(left.packets)[:3]] == [START, FACTS, "box:assign"]
+    assert left.run_id == "run-1"
 
 
 def test_after_what_was_forgotten_the_same_run_is_another_night(tmp_path):
