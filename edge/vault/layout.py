@@ -246,15 +246,20 @@ def pack_key(key: WrappedKey) -> bytes:
 
 def unpack_key(raw: bytes) -> WrappedKey | None:
     """Return the first whole copy; None: both are damaged, or it is none."""
-    for at in (0, COPY_AT):
-        record = raw[at : at + KEY_RECORD_BYTES]
-        if (
-            len(record) < KEY_RECORD_BYTES
-            or crc32(record[:-4]).to_bytes(4, "little") != record[-4:]
-        ):
-            continue
-        magic, device_id, nonce, wrapped = _KEY.unpack_from(record)
-        head = unpack_head(record[_KEY.size : -4])
-        if magic == _KEY_MAGIC and head is not None:
-            return WrappedKey(device_id, nonce, wrapped, head)
-    return None
+    return next((key for key in key_copies(raw) if key is not None), None)
+
+
+def key_copies(raw: bytes) -> list[WrappedKey | None]:
+    """Return both copies in a key's file, None for each that is damaged."""
+    return [_unpack_copy(raw[at : at + KEY_RECORD_BYTES]) for at in (0, COPY_AT)]
+
+
+def _unpack_copy(record: bytes) -> WrappedKey | None:
+    crc = crc32(record[:-4]).to_bytes(4, "little")
+    if len(record) < KEY_RECORD_BYTES or crc != record[-4:]:
+        return None
+    magic, device_id, nonce, wrapped = _KEY.unpack_from(record)
+    head = unpack_head(record[_KEY.size : -4])
+    if magic != _KEY_MAGIC or head is None:
+        return None
+    return WrappedKey(device_id, nonce, wrapped, head)

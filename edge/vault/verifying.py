@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.vault import scan
+from edge.vault import layout, scan
 from edge.vault.folder import Segment, gone, segments
 from edge.vault.keys import KeyRing
 from edge.vault.layout import Begin, Kind, VaultError
@@ -37,6 +37,7 @@ def verify(
         if on_done is not None:
             on_done(number, len(there))
         try:
+            _look_at_key(segment, report)
             if ring is None:
                 _look(segment, report)
             else:
@@ -54,6 +55,19 @@ def _look(segment: Segment, report: VaultReport) -> None:
     if segment.key() is None:
         report.n_unreadable += 1
         report.say(f"{segment.key_path} is gone or damaged: {segment.path.name} cannot be read")
+
+
+def _look_at_key(segment: Segment, report: VaultReport) -> None:
+    try:
+        copies = layout.key_copies(segment.key_path.read_bytes())
+    except OSError:
+        return  # told where it is opened
+    if copies.count(None) == 1:
+        report.n_damaged += 1
+        report.say(
+            f"{segment.key_path}: one of the two copies of the key is damaged, the other is used; "
+            f"`homeward vault rotate-key` writes both anew"
+        )
 
 
 class _Chain:

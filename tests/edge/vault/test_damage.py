@@ -118,6 +118,8 @@ def test_one_copy_of_a_key_is_enough(tmp_path):
     raw[:1000] = bytes(1000)
     segment.key_path.write_bytes(raw)
     assert read(tmp_path) == given
+    found = verify(tmp_path / "vault", open_keys(tmp_path))
+    assert "one of the two copies" in found.messages[0]
     raw[layout.COPY_AT + 20] ^= 1
     segment.key_path.write_bytes(raw)
     assert read(tmp_path, report := VaultReport()) == []
