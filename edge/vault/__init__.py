@@ -29,7 +29,7 @@ from edge.vault.rotating import Rotated, rotate
 from edge.vault.scan import VaultReport
 from edge.vault.spans import WallSpan
 from edge.vault.verifying import verify
-from edge.vault.writer import VaultWriter
+from edge.vault.writer import VaultWriter, open_writer
 
 __all__ = [
     "FOLDER",
@@ -48,6 +48,7 @@ __all__ = [
     "forget_span",
     "latest",
     "open_keys",
+    "open_writer",
     "packets",
     "rotate",
     "rows",

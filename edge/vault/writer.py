@@ -15,8 +15,9 @@ from edge.packetlog.layout import MAX_NAME_LETTERS
 from edge.records import Packet
 from edge.vault import keeping, scan
 from edge.vault.bounds import HURRIED_BLOCK_S, HURRY_S, PIN_S, Bounds
-from edge.vault.folder import ROLL, Lock, changing, segments, tidy
-from edge.vault.keys import KeyRing
+from edge.vault.folder import FOLDER, ROLL, Lock, changing, device_ids, segments, tidy
+from edge.vault.keyfile import Passphrase
+from edge.vault.keys import KeyRing, open_keys
 from edge.vault.layout import Begin, Head, Pin, VaultError
 from edge.vault.segment import NewSegment
 from edge.vault.shaping import Shaper
@@ -322,6 +323,24 @@ class VaultWriter:
         self.messages += report.messages
         head = there[-1].head()
         return (b"" if head is None else head.id), n_blocks
+
+
+def open_writer(
+    data_dir: Path,
+    clock: Callable[[], WallEntry],
+    bounds: Bounds | None = None,
+    passphrase: Passphrase | None = None,
+) -> VaultWriter:
+    """Return the writer of a box's vault, with its keys; the first use makes both.
+
+    Raises
+    ------
+    VaultError
+        The key is gone though something is encrypted, does not open, or another process writes.
+    """
+    folder = data_dir / FOLDER
+    ring = open_keys(data_dir, device_ids(folder), passphrase=passphrase)
+    return VaultWriter(folder, ring, clock, bounds)
 
 
 def _names_too_long(packet: Packet) -> bool:

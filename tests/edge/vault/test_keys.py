@@ -6,12 +6,21 @@ import stat
 
 import pytest
 
-from edge.vault import KeysError, Protection, VaultError, VaultReport, open_keys, rotate, verify
+from edge.vault import (
+    KeysError,
+    Protection,
+    VaultError,
+    VaultReport,
+    open_keys,
+    open_writer,
+    rotate,
+    verify,
+)
 from edge.vault import keyfile as keyfile_module
 from edge.vault.folder import device_ids
 from edge.vault.keyfile import STICK_FILE, plain, shared, under_passphrase, write_key_file
 from edge.vault.keys import NAME, NEW, find_keys, new_key
-from tests.edge.vault.kit import SMALL, read, start, wave, write
+from tests.edge.vault.kit import SMALL, Clock, read, start, wave, write
 
 SECRET = "correct horse battery"  # noqa: S105
 
@@ -65,6 +74,17 @@ def test_no_key_is_made_where_something_is_encrypted_already(tmp_path):
     with pytest.raises(KeysError, match="is gone"):
         open_keys(tmp_path, device_ids(tmp_path / "vault"))
     assert not (tmp_path / NAME).exists()
+
+
+def test_a_monitor_that_has_lost_its_key_is_told_and_one_that_has_it_goes_on(tmp_path):
+    for run in ("one", "two"):
+        writer = open_writer(tmp_path, Clock())
+        writer.append(start(run))
+        writer.close()
+    assert len(read(tmp_path)) == 2
+    (tmp_path / NAME).unlink()
+    with pytest.raises(KeysError, match="begins anew"):
+        open_writer(tmp_path, Clock())
 
 
 def test_a_wrong_key_reads_nothing_and_destroys_nothing(tmp_path):
