@@ -1,7 +1,7 @@
 """Every packet before decoding, kept on the device: encrypted, bounded, safe from power cuts.
 
     layout, scan    the bytes of a segment, and its whole blocks whatever happened to it
-    fields, shaping packets to few bytes and back, exactly
+    fields, shaping, body  packets to few bytes and back, exactly
     sealing         the cipher, and why no nonce is used twice
     keyfile, keys   the device's key: where it comes from, how well it protects
     folder          which segments there are, and who may change them

@@ -12,12 +12,12 @@ import msgspec
 from edge.packetlog import RECAP
 from edge.records import Packet
 from edge.vault import scan
+from edge.vault.body import unpack
 from edge.vault.folder import Segment, segments
 from edge.vault.keys import KeyRing
 from edge.vault.layout import Begin, Hole, Kind, Pin, VaultError
 from edge.vault.scan import Block, VaultReport
 from edge.vault.sealing import SegmentKey
-from edge.vault.shaping import unpack
 
 HOLE: Final = "box:hole"
 """Stream of the packet that stands for what was forgotten: what stood after it, as in a recap."""

@@ -34,7 +34,8 @@ from edge.packetlog import layout
 from edge.readers import simulated
 from edge.records import Packet
 from edge.vault import VaultWriter, open_keys
-from edge.vault.shaping import Shaper, unpack
+from edge.vault.body import unpack
+from edge.vault.shaping import Shaper
 from edge.vault.writer import Bounds
 
 RECORDS = ("101", "104", "203", "208")

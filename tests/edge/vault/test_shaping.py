@@ -14,8 +14,9 @@ from edge import frame
 from edge.readers import simulated
 from edge.records import Packet
 from edge.vault import fields
+from edge.vault.body import unpack
 from edge.vault.fields import Shape
-from edge.vault.shaping import Shaper, unpack
+from edge.vault.shaping import Shaper
 
 NAMES = st.sampled_from(["a", "b", "", "sim:strap", "\udcff odd", "ü" * 30])
 STREAMS = st.sampled_from(["wave", frame.STREAM, frame.LINE, "box:start"])
