@@ -1,0 +1,181 @@
+"""A source of the past, opened for an export or a report: a log, a recording, a scenario."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+import edge.decoders
+from edge.assemble import assemble, facts_of, open_scorer, settings_of
+from edge.clock import WallLog
+from edge.config import Config
+from edge.decoders import Decoder
+from edge.discover import discover
+from edge.events import FACTS, Facts, tell
+from edge.export.placing import Placer, Second, placed
+from edge.export.span import Origin
+from edge.pipeline import START, Pipeline, Start
+from edge.pipeline.settings import TICKS_A_SECOND
+from edge.readers import _scenario, simulated
+from edge.readers.replay import ReplayReport, ReplaySettings, packets
+from edge.records import Packet, Record
+from edge.rehearsal import Moment, Rehearsal
+from edge.store import DATABASE, History
+
+RUN_ID: Final = "export"
+_TIMES: Final = ("at_s", "since_s", "arrived_s")
+
+
+class Sourced:
+    """What can be told second by second, and what is known of its run.
+
+    Attributes
+    ----------
+    name : str
+        Of the source, for file names.
+    kind : str
+        ``packets`` (a log), ``wfdb``, ``edf``, ``csv`` or ``simulated``.
+    seconds : Iterator[Second]
+        To be taken once.
+    messages : list[str]
+        What had to be assumed or left out.
+    run_id : str
+        Of the run that wrote the log, known once its first packets were taken; empty: unknown.
+    """
+
+    def __init__(self, name: str, kind: str) -> None:
+        self.name, self.kind = name, kind
+        self.seconds: Iterator[Second] = iter(())
+        self.messages: list[str] = []
+        self.run_id = ""
+
+    def listen(self, source: Iterable[Packet]) -> Iterator[Packet]:
+        """Pass packets on, and note which run they are of."""
+        for packet in source:
+            if packet.stream == START and not self.run_id:
+                try:
+                    self.run_id = msgspec.json.decode(packet.payload, type=Start).run_id
+                except msgspec.MsgspecError:
+                    self.messages.append("the log's first packet is damaged: its run is unknown")
+            yield packet
+
+    def origin(self, data_dir: Path) -> Origin:
+        """Return what the store of this box knows of the wall clock in that run."""
+        path = data_dir / DATABASE
+        if not self.run_id or not path.exists():
+            return Origin()
+        with History.open(path) as history:
+            boots = {run.run_id: run for run in history.runs()}
+            run = boots.get(self.run_id)
+            if run is None:
+                return Origin()
+            try:
+                utc, quality = WallLog(history.clock_log()).utc_of(run.started_s, run.boot_id)
+            except LookupError:
+                return Origin()
+        return Origin(utc - timedelta(seconds=run.started_s), quality.value)
+
+
+def open_source(source: str, config: Config, *, watched: bool) -> Sourced:
+    """Open a packet log, a recording or a simulated scenario, by path or name.
+
+    Parameters
+    ----------
+    watched : bool
+        Whether the monitor is to live through it too, for alerts, answers and beats.
+
+    Raises
+    ------
+    edge.readers.ReadError
+        It cannot be read.
+    """
+    if source in _scenario.built_in_scenarios() or source.endswith(".toml"):
+        return _simulated(source, config, watched=watched)
+    report = ReplayReport()
+    found = packets(ReplaySettings(path=source), report)
+    sourced = Sourced(report.name, report.kind)
+    sourced.messages = report.messages
+    first = next(found, None)
+    if first is None:
+        return sourced
+    pipeline = _pipeline(config, RUN_ID, first.arrived_s) if watched else None
+    stream: Iterable[Packet] = _all(first, rest=found)
+    if report.kind != "packets":  # a log brings its own
+        stream = _all(*_facts(config, first.arrived_s), rest=stream)
+    patient = settings_of(config).default_patient
+    sourced.seconds = placed(sourced.listen(stream), _decoders(), patient, pipeline)
+    return sourced
+
+
+def _simulated(source: str, config: Config, *, watched: bool) -> Sourced:
+    settings = simulated.Settings(scenario=source)
+    sourced = Sourced(Path(source).stem, "simulated")
+    patient = settings_of(config).default_patient
+    if not watched:
+        sourced.seconds = placed(simulated.packets(settings), _decoders(), patient)
+        return sourced
+
+    def begin(run_id: str, start_s: float) -> Pipeline:
+        return _pipeline(config, run_id, start_s)
+
+    rehearsal = Rehearsal(settings, begin, RUN_ID, _known(config, settings))
+    sourced.seconds = _rehearsed(rehearsal, Placer(_decoders(), patient))
+    return sourced
+
+
+def _known(config: Config, settings: simulated.Settings) -> Facts:
+    facts = facts_of(config, datetime.now().astimezone().year)[0]
+    if facts.at_least_years is not None:
+        return facts
+    years = simulated.scenario_of(settings).patient.age
+    return msgspec.structs.replace(facts, at_least_years=years)
+
+
+def _rehearsed(rehearsal: Rehearsal, placer: Placer) -> Iterator[Second]:
+    """Yield the seconds of a scenario in its own time, also where the box was switched off."""
+    taken: list[Packet] = []
+    made: list[Record] = []
+    for moment in rehearsal.moments():
+        taken += [_later(packet, moment.life.ahead_s) for packet in moment.packets]
+        made += [_told(record, moment) for record in moment.outcome.records]
+        if round(moment.at_s * TICKS_A_SECOND) % TICKS_A_SECOND == 0:
+            yield Second(moment.at_s, tuple(taken), placer.place(taken), tuple(made))
+            taken, made = [], []
+
+
+def _later(packet: Packet, by_s: float) -> Packet:
+    return msgspec.structs.replace(packet, arrived_s=packet.arrived_s + by_s) if by_s else packet
+
+
+def _told(record: Record, moment: Moment) -> Record:
+    by_s = moment.life.ahead_s
+    if not by_s:
+        return record
+    times = {
+        name: value + by_s for name in _TIMES if (value := getattr(record, name, None)) is not None
+    }
+    return msgspec.structs.replace(record, **times)
+
+
+def _pipeline(config: Config, run_id: str, start_s: float) -> Pipeline:
+    scorer = open_scorer(config.model.bundle) if config.model.enabled else None
+    return assemble(settings_of(config), run_id, scorer=scorer, start_s=math.floor(start_s))
+
+
+def _facts(config: Config, at_s: float) -> list[Packet]:
+    year = datetime.now().astimezone().year
+    return [tell(FACTS, facts, at_s) for facts in facts_of(config, year)]
+
+
+def _decoders() -> tuple[Decoder, ...]:
+    return tuple(discover(edge.decoders, "DECODER", Decoder))
+
+
+def _all(*first: Packet, rest: Iterable[Packet]) -> Iterator[Packet]:
+    yield from first
+    yield from rest

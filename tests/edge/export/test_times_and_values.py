@@ -1,0 +1,196 @@
+"""Every format, read back by another program, against samples whose true times are known."""
+
+import csv
+import json
+import math
+import re
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from edge.export.edfplus import write_edf
+from edge.export.fhir import write_fhir
+from edge.export.records import write_records
+from edge.export.span import Origin
+from edge.export.table import write_tables
+from tests.edge.export.drifting import FS_HZ, STARTS_S, drifting, span_of, true_times_s
+
+pyedflib = pytest.importorskip("pyedflib", reason="reads EDF+ as others do")
+edfio = pytest.importorskip("edfio", reason="writes the header of EDF+")
+wfdb = pytest.importorskip("wfdb", reason="reads WFDB as others do")
+
+PPM = 200.0
+FLOAT32 = 4e-6  # what the monitor's own numbers are off at 50 mV
+LENGTH_S = 200.0
+LOST = ((STARTS_S + 80.0, STARTS_S + 92.0),)
+BEGAN = datetime(2026, 11, 22, 22, 0, 0, 250_000, tzinfo=UTC)
+
+
+@pytest.fixture(name="night", scope="module")
+def a_night(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night")
+    origin = Origin(BEGAN - timedelta(seconds=STARTS_S), "given")
+    span, spool = span_of(drifting(LENGTH_S, PPM, LOST), folder, origin=origin)
+    with spool:
+        yield span, folder
+
+
+def off_s(values, times_s):
+    """How far each sample lies off its true time; NaN where there is none."""
+    idx = np.rint(np.asarray(values) * 1000)
+    return np.abs(np.asarray(times_s) - true_times_s(idx, PPM))
+
+
+def bounds(text):
+    worst, usual = re.search(r"\+-([0-9.]+) s, 95% \+-([0-9.]+) s", text).groups()
+    return float(worst), float(usual)
+
+
+def check_times(values, times_s, worst_s, usual_s):
+    error_s = off_s(values, times_s)
+    assert np.nanmax(error_s) <= worst_s
+    # The first two seconds of the clock are its worst; 95 of 100 keep this.
+    assert np.nanquantile(error_s, 0.95) <= usual_s < 0.03
+    # The control: as many samples laid at the nominal rate without correction would not.
+    there = np.flatnonzero(~np.isnan(error_s))
+    uncorrected_s = times_s[0] + np.rint(np.asarray(values)[there] * 1000) / FS_HZ
+    assert off_s(np.asarray(values)[there], uncorrected_s).max() > usual_s
+
+
+def test_edf_values_and_times_hold_what_its_header_promises(night, tmp_path):
+    span, _ = night
+    path = tmp_path / "n.edf"
+    write_edf(path, span)
+    with pyedflib.EdfReader(str(path)) as edf:
+        assert edf.getSignalLabels() == ["ECG II"]
+        assert edf.getPhysicalDimension(0) == "mV"
+        assert edf.getSampleFrequency(0) == FS_HZ
+        assert edf.filetype == pyedflib.FILETYPE_EDFPLUS
+        digital, values = edf.readSignal(0, digital=True), edf.readSignal(0)
+        low, high = edf.getPhysicalMinimum(0), edf.getPhysicalMaximum(0)
+        worst_s, usual_s = bounds(edf.getTransducer(0))
+        onsets, lengths, texts = edf.readAnnotations()
+    # pyedflib 0.1.42 reads a tenth of the fraction of a second; edfio reads the whole.
+    read = edfio.read_edf(path)
+    started = datetime.combine(read.startdate, read.starttime, UTC)
+    assert abs((started - span.origin.at(span.from_s)).total_seconds()) < 2e-6
+    values = np.where(digital == -32768, np.nan, values)
+    # A sample's value is a whole number of thousandths: half a quantum is the most it is off.
+    quantum = (high - low) / 65535
+    assert np.nanmax(np.abs(values - np.rint(values * 1000) / 1000)) <= quantum / 2 + FLOAT32
+    times_s = span.from_s + np.arange(len(values)) / FS_HZ
+    check_times(values, times_s, worst_s, usual_s)
+    gaps = [(on, length) for on, length, text in zip(onsets, lengths, texts, strict=True)]
+    assert list(texts) == ["no samples: ecg_mv II of uart:board"]
+    assert gaps[0][0] == pytest.approx(LOST[0][0] - span.from_s, abs=0.2)
+    assert float(gaps[0][1]) == pytest.approx(12.0, abs=0.2)
+    assert np.isnan(values).sum() == pytest.approx(12.0 * FS_HZ, abs=0.2 * FS_HZ)
+
+
+def test_wfdb_values_and_times_hold_what_its_header_promises(night, tmp_path):
+    span, _ = night
+    (written,) = write_records(tmp_path / "w", span)
+    stem = tmp_path / "w" / written.name
+    record = wfdb.rdrecord(str(stem))
+    assert (record.sig_name, record.units, record.fs) == (["ecg_mv II"], ["mV"], FS_HZ)
+    values = record.p_signal[:, 0]
+    assert (
+        np.nanmax(np.abs(values - np.rint(values * 1000) / 1000))
+        <= 0.5 / record.adc_gain[0] + FLOAT32
+    )
+    told = next(line for line in record.comments if line.startswith("ecg_mv II"))
+    check_times(values, span.from_s + np.arange(len(values)) / FS_HZ, *bounds(told))
+    began = record.base_datetime.replace(tzinfo=UTC)
+    assert abs((began - span.origin.at(span.from_s)).total_seconds()) <= 0.001
+    raw = wfdb.rdrecord(str(stem), physical=False).d_signal[:, 0]
+    assert int(raw.sum()) % 65536 == record.checksum[0] % 65536
+
+
+def test_a_wave_finer_than_16_bits_is_written_in_24(tmp_path):
+    span, spool = span_of(drifting(400.0), tmp_path)
+    with spool:
+        (written,) = write_records(tmp_path / "w", span)
+    record = wfdb.rdrecord(str(tmp_path / "w" / written.name))
+    assert record.fmt == ["24"]
+    values = record.p_signal[:, 0]
+    # Float32 is the finer limit now: the sensor's numbers come back as they were.
+    assert np.nanmax(np.abs(values * 1000 - np.rint(values * 1000))) < 0.02
+    assert np.nanmax(values) > 65.535 * 1.4
+
+
+def test_csv_has_every_sample_at_the_time_it_was_placed_with_its_bound(night, tmp_path):
+    span, _ = night
+    files = write_tables(tmp_path / "c", span)
+    wave = next(file for file in files if file.name.startswith("ecg"))
+    with wave.open() as file:
+        rows = list(csv.DictReader(file))
+    values = np.array([float(row["ecg_mv"]) for row in rows])
+    times_s = np.array([float(row["time_s"]) for row in rows]) + span.from_s
+    bound_s = np.array([float(row["uncertainty_s"]) for row in rows])
+    assert (np.diff(np.rint(values * 1000)) >= 1).all()
+    assert len(rows) == span.channels[0].n
+    assert (off_s(values, times_s) <= bound_s + 1e-6).all()
+    with (tmp_path / "c" / "channels.csv").open() as file:
+        (about,) = csv.DictReader(file)
+    assert about["unit"] == "mv"
+    assert about["n_gaps"] == "1"
+    assert float(about["clock_ppm"]) == pytest.approx(PPM, abs=60)
+    assert datetime.fromisoformat(about["time_0_utc"]) == span.origin.at(span.from_s)
+    with (tmp_path / "c" / "notes.csv").open() as file:
+        (note,) = csv.DictReader(file)
+    assert note["text"] == "no samples: ecg_mv II of uart:board"
+
+
+def test_fhir_blocks_have_their_own_start_and_period_and_lie_where_their_note_says(night, tmp_path):
+    span, _ = night
+    write_fhir(tmp_path / "n.json", span)
+    bundle = json.loads((tmp_path / "n.json").read_text())
+    blocks = [e["resource"] for e in bundle["entry"] if "valueSampledData" in e["resource"]]
+    assert len(blocks) == 4  # a minute, what is left before the gap, a minute, the rest
+    n = 0
+    for block in blocks:
+        data = block["valueSampledData"]
+        values = np.array([float(word) for word in data["data"].split()])
+        values = values * data["factor"] + data["origin"]["value"]
+        assert np.abs(values - np.rint(values * 1000) / 1000).max() <= data["factor"] / 2 + FLOAT32
+        start = datetime.fromisoformat(block["effectivePeriod"]["start"])
+        start_s = (start - BEGAN).total_seconds() + STARTS_S
+        times_s = start_s + np.arange(len(values)) * data["period"] / 1000
+        line_s, bound_s = map(
+            float,
+            re.search(r"most ([0-9.]+) s .*\+-([0-9.]+) s", block["note"][0]["text"]).groups(),
+        )
+        assert off_s(values, times_s).max() <= line_s + bound_s + 2e-6
+        n += len(values)
+    assert n == span.channels[0].n
+
+
+def test_a_part_of_the_night_is_the_same_samples_at_the_same_times(night, tmp_path):
+    whole, _ = night
+    part, spool = span_of(drifting(LENGTH_S, PPM, LOST), tmp_path, 40.0, 60.0)
+    with spool:
+        path = next(f for f in write_tables(tmp_path / "c", part) if f.name.startswith("ecg"))
+        rows = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    kept = {
+        round(float(value) * 1000): run.start_s + i * run.step_s
+        for run in whole.channels[0].runs()
+        for i, value in enumerate(run.values)
+    }
+    assert len(rows) == pytest.approx(20 * FS_HZ, abs=2)
+    for at_s, _, value in rows:
+        assert abs(kept[round(float(value) * 1000)] - float(at_s) - part.from_s) < 2e-6
+    assert part.length_s == pytest.approx(20.0)
+    assert math.isclose(part.from_s, whole.from_s + 40.0)
+
+
+def test_without_a_known_wall_clock_no_date_is_made_up(tmp_path):
+    span, spool = span_of(drifting(20.0), tmp_path)
+    with spool:
+        write_edf(tmp_path / "n.edf", span)
+        (written,) = write_records(tmp_path / "w", span)
+        write_fhir(tmp_path / "n.json", span)
+    header = (tmp_path / "n.edf").read_bytes()[:256].decode()
+    assert "Startdate X X X Homeward_1.0 clock=unknown" in header
+    assert wfdb.rdheader(str(tmp_path / "w" / written.name)).base_datetime is None
+    assert "effective" not in (tmp_path / "n.json").read_text()
