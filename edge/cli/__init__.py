@@ -65,6 +65,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "enter": "Enter what no sensor sees, or what you measured.",
     "limits": "The alarm limits in force for each patient, and changing them.",
     "export": "Raw signals as EDF+, WFDB, CSV or FHIR, for you alone.",
+    "report": "One alert on a printable page: strip, vital signs, who answered.",
     "whatif": "The patient's own past under other limits.",
     "vault": "The raw packets kept here: list, verify, forget, change the key.",
     "config": "Every setting in force, and where it was set.",

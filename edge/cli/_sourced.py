@@ -64,8 +64,8 @@ class Sourced:
                     self.messages.append("the log's first packet is damaged: its run is unknown")
             yield packet
 
-    def origin(self, data_dir: Path) -> Origin:
-        """Return what the store of this box knows of the wall clock in that run."""
+    def origin(self, data_dir: Path, at_s: float) -> Origin:
+        """Return what the store of this box knows of the wall clock of that run, at a time."""
         path = data_dir / DATABASE
         if not self.run_id or not path.exists():
             return Origin()
@@ -75,10 +75,15 @@ class Sourced:
             if run is None:
                 return Origin()
             try:
-                utc, quality = WallLog(history.clock_log()).utc_of(run.started_s, run.boot_id)
+                utc, quality = WallLog(history.clock_log()).utc_of(at_s, run.boot_id)
             except LookupError:
                 return Origin()
-        return Origin(utc - timedelta(seconds=run.started_s), quality.value)
+        return Origin(utc - timedelta(seconds=at_s), quality.value)
+
+
+def is_scenario(source: str) -> bool:
+    """Return whether a source is simulated: what people do in it needs a monitor to answer."""
+    return source in _scenario.built_in_scenarios() or source.endswith(".toml")
 
 
 def open_source(source: str, config: Config, *, watched: bool) -> Sourced:
@@ -94,7 +99,7 @@ def open_source(source: str, config: Config, *, watched: bool) -> Sourced:
     edge.readers.ReadError
         It cannot be read.
     """
-    if source in _scenario.built_in_scenarios() or source.endswith(".toml"):
+    if is_scenario(source):
         return _simulated(source, config, watched=watched)
     report = ReplayReport()
     found = packets(ReplaySettings(path=source), report)
@@ -144,7 +149,8 @@ def _rehearsed(rehearsal: Rehearsal, placer: Placer) -> Iterator[Second]:
         taken += [_later(packet, moment.life.ahead_s) for packet in moment.packets]
         made += [_told(record, moment) for record in moment.outcome.records]
         if round(moment.at_s * TICKS_A_SECOND) % TICKS_A_SECOND == 0:
-            yield Second(moment.at_s, tuple(taken), placer.place(taken), tuple(made))
+            ask = rehearsal.pipeline.live
+            yield Second(moment.at_s, tuple(taken), placer.place(taken), tuple(made), ask)
             taken, made = [], []
 
 

@@ -53,9 +53,35 @@ class Line(msgspec.Struct, frozen=True):
         """What people call it."""
         return _STAGE_OF.get(self.row.stage, self.row.stage)
 
+    @property
+    def words(self) -> str:
+        """What there is to say of it."""
+        return _words(self.row)
+
 
 def show(history: History, beginning: str, times: Times, *, json: bool) -> int:
     """Print the story of one alert.
+
+    Raises
+    ------
+    CommandError
+        No alert, or more than one, begins so.
+    """
+    story = story_of(history, beginning, times)
+    if json:
+        for line in story:
+            told = msgspec.to_builtins(line.row)
+            when = line.when
+            more = {"at_utc": when.at_utc, "time_quality": when.quality}
+            print_json({**told, "after_s": line.after_s, **more})
+        print_json(_summary(story))
+    else:
+        _print(story)
+    return DONE
+
+
+def story_of(history: History, beginning: str, times: Times) -> list[Line]:
+    """Return the stages of one alert, in order.
 
     Raises
     ------
@@ -69,16 +95,7 @@ def show(history: History, beginning: str, times: Times, *, json: bool) -> int:
     for row in rows:
         when = times.when(row.at_s, row.boot_id)
         story.append(Line(row, when, _after_s(first, began, row, when)))
-    if json:
-        for line in story:
-            told = msgspec.to_builtins(line.row)
-            when = line.when
-            more = {"at_utc": when.at_utc, "time_quality": when.quality}
-            print_json({**told, "after_s": line.after_s, **more})
-        print_json(_summary(story))
-    else:
-        _print(story)
-    return DONE
+    return story
 
 
 def _rows(history: History, beginning: str) -> list[LedgerRow]:

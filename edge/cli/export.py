@@ -8,9 +8,9 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
@@ -24,10 +24,10 @@ from edge.cli._shared import (
     DataDir,
     homeward_version,
     load_config,
-    parse_span,
     print_json,
 )
-from edge.cli._sourced import Sourced, open_source
+from edge.cli._sourced import Sourced, is_scenario, open_source
+from edge.cli._spans import PRIVATE, Range, parse_range, parse_utc
 from edge.export.edfplus import write_edf
 from edge.export.fhir import write_fhir
 from edge.export.gather import Gathered, gather
@@ -37,9 +37,6 @@ from edge.export.spool import ExportError, Spool
 from edge.export.table import write_tables
 from edge.packetlog import PacketLogWriter
 from edge.records import Packet
-
-PRIVATE: Final = 0o077
-"""What nobody but the owner may do with the files: they are raw data of a person."""
 
 
 class ExportedChannel(msgspec.Struct, tag="channel", tag_field="record"):
@@ -71,40 +68,6 @@ class Exported(msgspec.Struct, tag="export", tag_field="record"):
     clock_quality: str
     notes: int
     files: list[str]
-
-
-class Range(msgspec.Struct, frozen=True):
-    """A span, counted from the beginning of the source; infinity: to its end."""
-
-    from_s: float = 0.0
-    to_s: float = math.inf
-
-
-def parse_range(text: str) -> Range:
-    """Return a span ``FROM..TO``; either may be absent.
-
-    >>> parse_range("1h..90m"), parse_range("..20s")
-    (Range(from_s=3600.0, to_s=5400.0), Range(from_s=0.0, to_s=20.0))
-    """
-    first, dots, last = text.partition("..")
-    if not dots:
-        raise typer.BadParameter(f"{text!r} is no span FROM..TO; write 1h..90m, ..8h or 8h..")
-    from_s = 0.0 if first.strip() in ("", "0", "0s") else parse_span(first)
-    to_s = parse_span(last) if last.strip() else math.inf
-    if not from_s < to_s:
-        raise typer.BadParameter(f"{text!r} ends before it begins")
-    return Range(from_s, to_s)
-
-
-def parse_utc(text: str) -> datetime:
-    """Return a wall time; without a zone it is UTC."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no date and time; write 2026-11-22T22:00:00Z"
-        ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def command(  # noqa: PLR0913  # each is an option of the command
@@ -155,7 +118,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
         raise CommandError("--beats needs the monitor: leave out --no-alerts")
     chosen = load_config(config, data_dir)
     os.umask(PRIVATE)
-    watched = alerts and set(targets) != {"--log"}
+    # A log alone needs no annotations, but a scenario's people answer alarms.
+    watched = alerts and (set(targets) != {"--log"} or is_scenario(source))
     opened = open_source(source, chosen, watched=watched)
     whole = span or Range()
     with contextlib.ExitStack() as stack:
@@ -266,7 +230,7 @@ def _remove(path: Path) -> None:
 def _origin(opened: Sourced, found: Gathered, start: datetime | None, data_dir: Path) -> Origin:
     if start is not None:
         return Origin(start - timedelta(seconds=found.start_s), "given")
-    return opened.origin(data_dir)
+    return opened.origin(data_dir, found.from_s)
 
 
 def _say(span: Span, files: list[Path], messages: list[str], *, json: bool) -> None:

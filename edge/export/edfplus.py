@@ -20,7 +20,6 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections import deque
 from collections.abc import Sequence
 from datetime import date, time
 from pathlib import Path
@@ -33,13 +32,13 @@ from edge.export.grid import Grid, rate_of
 from edge.export.notes import BEAT, Note
 from edge.export.span import OnProgress, Span
 from edge.export.spool import Channel, ExportError
+from edge.export.tals import Tals
 from edge.records import FloatArray
 
 NO_SAMPLE: Final = -32768
 LOWEST, HIGHEST = -32767, 32767
 RECORD_S: Final = (1, 2, 4, 5, 8, 10)
 """Lengths of a record, the first that gives every channel a whole number of samples."""
-MAX_TEXT: Final = 200
 BLOCK: Final = 60
 """Records that are laid out at a time."""
 WITHOUT: Final = frozenset({"rr_ms"})
@@ -108,7 +107,7 @@ class _Layout:
         start = span.origin.at(span.from_s)
         # The header's time has whole seconds; the rest is in every time of the file.
         part_s = 0.0 if start is None else start.microsecond / 1e6
-        self._told = _Told(_notes_of(span), self.record_s, self.n_records, part_s)
+        self._told = Tals(_notes_of(span), self.record_s, self.n_records, part_s)
 
     def bound_s(self, i: int) -> float:
         """Return the bound on the error of a time of a channel, NaN where there is none."""
@@ -183,43 +182,6 @@ class _Layout:
         )
 
 
-class _Told:
-    """Annotations, record by record: each in the first with room from where it begins on."""
-
-    def __init__(self, notes: Sequence[Note], record_s: int, n_records: int, part_s: float) -> None:
-        self._record_s, self._part_s = record_s, part_s
-        coded = [(int(note.at_s // record_s), _tal(note, part_s)) for note in notes]
-        keeping = len(_keeping(n_records * record_s + 0.999999))
-        longest = max((len(tal) for _, tal in coded), default=0)
-        self.capacity = 2 * math.ceil(max(64, keeping + longest) / 2)
-        while (placed := _spread(coded, n_records, self.capacity - keeping)) is None:
-            self.capacity *= 2
-        self._placed = placed
-
-    def record(self, number: int) -> bytes:
-        """Return the annotation signal of one record, which begins with the record's own time."""
-        told = _keeping(number * self._record_s + self._part_s) + self._placed.get(number, b"")
-        return told.ljust(self.capacity, b"\x00")
-
-
-def _spread(
-    coded: Sequence[tuple[int, bytes]], n_records: int, room: int
-) -> dict[int, bytes] | None:
-    placed: dict[int, bytes] = {}
-    waiting: deque[bytes] = deque()
-    nth = 0
-    for number in range(n_records):
-        while nth < len(coded) and coded[nth][0] <= number:
-            waiting.append(coded[nth][1])
-            nth += 1
-        held = b""
-        while waiting and len(held) + len(waiting[0]) <= room:
-            held += waiting.popleft()
-        if held:
-            placed[number] = held
-    return None if waiting or nth < len(coded) else placed
-
-
 def _notes_of(span: Span) -> list[Note]:
     """Return the annotations, their times counted from the file's beginning."""
     notes = [
@@ -230,17 +192,6 @@ def _notes_of(span: Span) -> list[Note]:
         beats = (at_s for at_s in span.notes.beats_s if span.from_s <= at_s < span.to_s)
         notes += [Note(at_s - span.from_s, 0.0, BEAT) for at_s in beats]
     return sorted(notes)
-
-
-def _tal(note: Note, part_s: float) -> bytes:
-    text = "".join(letter if letter.isprintable() else " " for letter in note.text)
-    lasts = f"\x15{note.for_s:.6f}" if note.for_s else ""
-    coded = text.encode()[:MAX_TEXT].decode(errors="ignore")
-    return f"+{note.at_s + part_s:.6f}{lasts}\x14{coded}\x14\x00".encode()
-
-
-def _keeping(at_s: float) -> bytes:
-    return f"+{at_s:.6f}".rstrip("0").rstrip(".").encode() + b"\x14\x14\x00"
 
 
 def _record_of(rates: Sequence[float]) -> tuple[int, list[int]]:

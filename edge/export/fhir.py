@@ -7,7 +7,8 @@ HL7's own ECG example, UCUM for units. A signal without a code of theirs has our
 A wave is an Observation a minute, and a new one after every gap: its own start, and its period, the
 true mean distance of its samples. Its note says how far any sample lies off that line and how well
 the time is known. Values that come one by one are laid on one place a second. ``E`` stands where
-there is no value. ``data`` are whole numbers: value = data * factor + origin.
+there is no value. ``data`` are whole numbers: value = data * factor + origin. No
+profile is claimed.
 """
 
 from __future__ import annotations
@@ -17,69 +18,21 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TextIO, TypeAlias
+from typing import Final, TextIO
 
 import msgspec
 import numpy as np
 
+from edge.export.fhir_codes import CATEGORY, VITAL, Json, codings, quantity
 from edge.export.grid import HOLD_S, SLOW_HZ, Grid
 from edge.export.placing import Run
 from edge.export.span import OnProgress, Span
 from edge.export.spool import HOLE, Channel
 from edge.records import FloatArray, Reading, TimeArray
 
-Json: TypeAlias = dict[str, Any]
-
 BLOCK_S: Final = 60.0
 SLOW_BLOCK_S: Final = 600
-LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
-MDC: Final = "urn:iso:std:iso:11073:10101"
-OURS: Final = "urn:homeward:signal"
-CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
 LEVELS: Final = 1 << 16
-
-_LOINC: Final = {
-    "ecg_mv": ("11524-6", "EKG study"),
-    "hr_bpm": ("8867-4", "Heart rate"),
-    "pulse_bpm": ("8889-8", "Heart rate by Pulse oximetry"),
-    "resp_brpm": ("9279-1", "Respiratory rate"),
-    "spo2_pct": ("59408-5", "Oxygen saturation in Arterial blood by Pulse oximetry"),
-    "temp_degc": ("8310-5", "Body temperature"),
-    "nibp_sys_mmhg": ("8480-6", "Systolic blood pressure"),
-    "nibp_dia_mmhg": ("8462-4", "Diastolic blood pressure"),
-    "nibp_map_mmhg": ("8478-0", "Mean blood pressure"),
-    "weight_kg": ("29463-7", "Body weight"),
-    "glucose_mgdl": ("2339-0", "Glucose [Mass/volume] in Blood"),
-}
-_WAVES: Final = {"pleth_au": ("150452", "MDC_PULS_OXIM_PLETH")}
-_LEADS: Final = {
-    "I": ("131329", "MDC_ECG_ELEC_POTL_I"),
-    "II": ("131330", "MDC_ECG_ELEC_POTL_II"),
-    "III": ("131389", "MDC_ECG_ELEC_POTL_III"),
-    "aVR": ("131390", "MDC_ECG_ELEC_POTL_AVR"),
-    "aVL": ("131391", "MDC_ECG_ELEC_POTL_AVL"),
-    "aVF": ("131392", "MDC_ECG_ELEC_POTL_AVF"),
-    **{f"V{n}": (str(131330 + n), f"MDC_ECG_ELEC_POTL_V{n}") for n in range(1, 7)},
-}
-_UCUM: Final = {
-    "mv": "mV",
-    "ms": "ms",
-    "bpm": "/min",
-    "brpm": "/min",
-    "pct": "%",
-    "degc": "Cel",
-    "g": "[g]",
-    "au": "[arb'U]",
-    "flag": "1",
-    "mmhg": "mm[Hg]",
-    "mgdl": "mg/dL",
-    "mgdlmin": "mg/dL/min",
-    "kg": "kg",
-    "m": "m",
-    "v": "V",
-    "ohm": "Ohm",
-}
-_VITAL: Final = frozenset(_LOINC) - {"ecg_mv", "glucose_mgdl"}
 
 
 def write_fhir(
@@ -223,7 +176,7 @@ def _sampled(block: _Block, channel: Channel, span: Span, subject: str, device: 
         **_common(channel.signal, channel.lead, subject, device),
         **_when(span, block.start_s, end_s),
         "valueSampledData": {
-            "origin": _quantity(origin, channel.signal),
+            "origin": quantity(origin, channel.signal),
             "period": round(block.period_s * 1000.0, 6),
             "factor": factor,
             "dimensions": 1,
@@ -246,12 +199,12 @@ def _about(block: _Block, channel: Channel, span: Span) -> str:
 
 
 def _measured(reading: Reading, at_s: float, span: Span, subject: str, device: str) -> Json:
-    found = {
-        **_common(reading.signal, "", subject, device),
-        **_when(span, at_s, at_s),
-    }
+    when = _when(span, at_s, at_s)
+    # As a vital sign it would have to say when it was measured.
+    category = "vital-signs" if reading.signal in VITAL and when else "procedure"
+    found = {**_common(reading.signal, "", subject, device, category), **when}
     if math.isfinite(reading.value):
-        found["valueQuantity"] = _quantity(float(reading.value), reading.signal)
+        found["valueQuantity"] = quantity(float(reading.value), reading.signal)
     else:
         reason = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
         found["dataAbsentReason"] = {"coding": [{"system": reason, "code": "error"}]}
@@ -261,14 +214,8 @@ def _measured(reading: Reading, at_s: float, span: Span, subject: str, device: s
     return found
 
 
-def _common(signal: str, lead: str, subject: str, device: str) -> Json:
-    category = "vital-signs" if signal in _VITAL else "procedure"
-    coding = [{"system": OURS, "code": signal}]
-    if signal in _LOINC:
-        coding.insert(0, _coding(LOINC, _LOINC[signal]))
-    wave = _LEADS.get(lead) if signal == "ecg_mv" else _WAVES.get(signal)
-    if wave is not None:
-        coding.insert(0, _coding(MDC, wave))
+def _common(signal: str, lead: str, subject: str, device: str, category: str = "procedure") -> Json:
+    coding = codings(signal, lead)
     return {
         "resourceType": "Observation",
         "status": "final",
@@ -291,15 +238,6 @@ def _when(span: Span, start_s: float, end_s: float) -> Json:
 
 def _instant(at: datetime) -> str:
     return at.isoformat(timespec="microseconds")
-
-
-def _coding(system: str, code: tuple[str, str]) -> Json:
-    return {"system": system, "code": code[0], "display": code[1]}
-
-
-def _quantity(value: float, signal: str) -> Json:
-    unit = _UCUM[signal.rpartition("_")[2]]
-    return {"value": value, "unit": unit, "system": UCUM, "code": unit}
 
 
 def _identifier(kind: str, value: str) -> Json:

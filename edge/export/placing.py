@@ -8,7 +8,7 @@ recording, a simulation, a span of the vault), hands them to `placed`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +18,7 @@ import numpy as np
 from edge.decoders import Decoder
 from edge.dsp.timeline import Placement
 from edge.events import ASSIGN, Assignment
+from edge.live import Live
 from edge.pipeline import Pipeline
 from edge.records import FloatArray, Packet, Record, Samples, Stamp
 from edge.sources import Sources, Stream
@@ -68,12 +69,15 @@ class Second(msgspec.Struct, frozen=True):
         Its samples, placed.
     records : Sequence[Record]
         What the monitor made of it; empty where none was asked.
+    ask : Callable | None
+        Asks the monitor for its numbers of this moment; only until the next second.
     """
 
     end_s: float
     packets: Sequence[Packet]
     runs: Sequence[Run]
     records: Sequence[Record] = ()
+    ask: Callable[[], Live] | None = None
 
 
 def placed(
@@ -102,7 +106,8 @@ def placed(
 
     def live(to_s: float) -> Second:
         records = pipeline.advance(waiting, to_s).records if pipeline is not None else ()
-        second = Second(to_s, tuple(waiting), placer.place(waiting), records)
+        ask = None if pipeline is None else pipeline.live
+        second = Second(to_s, tuple(waiting), placer.place(waiting), records, ask)
         waiting.clear()
         return second
 
