@@ -12,22 +12,29 @@ import msgspec
 
 import edge.decoders
 from edge.assemble import assemble, facts_of, open_scorer, settings_of
+from edge.cli._shared import CommandError
 from edge.clock import WallLog
 from edge.config import Config
+from edge.daemon import PACKETS
 from edge.decoders import Decoder
 from edge.discover import discover
 from edge.events import FACTS, Facts, tell
 from edge.export.placing import Placer, Second, placed
 from edge.export.span import Origin
-from edge.pipeline import START, Pipeline, Start
+from edge.export.strip import BEFORE_S
+from edge.packetlog import LogReport
+from edge.pipeline import Pipeline
 from edge.pipeline.settings import TICKS_A_SECOND
 from edge.readers import _scenario, simulated
-from edge.readers.replay import ReplayReport, ReplaySettings, packets
+from edge.readers.replay import ReplayReport, ReplaySettings, kind_of, packets
 from edge.records import Packet, Record
 from edge.rehearsal import Moment, Rehearsal
-from edge.store import DATABASE, History
+from edge.store import DATABASE, History, StoredAlert
+from edge.whatif.nights import Night, from_logs, led_up
 
 RUN_ID: Final = "export"
+PAST: Final = "past"
+"""What the monitor keeps by itself (``[box] packet_log_mb``)."""
 _TIMES: Final = ("at_s", "since_s", "arrived_s")
 
 
@@ -44,25 +51,18 @@ class Sourced:
         To be taken once.
     messages : list[str]
         What had to be assumed or left out.
+    log : LogReport
+        What was found damaged in packet logs, while they are read.
     run_id : str
-        Of the run that wrote the log, known once its first packets were taken; empty: unknown.
+        Of the run that wrote the log; empty: unknown.
     """
 
     def __init__(self, name: str, kind: str) -> None:
         self.name, self.kind = name, kind
         self.seconds: Iterator[Second] = iter(())
         self.messages: list[str] = []
+        self.log = LogReport()
         self.run_id = ""
-
-    def listen(self, source: Iterable[Packet]) -> Iterator[Packet]:
-        """Pass packets on, and note which run they are of."""
-        for packet in source:
-            if packet.stream == START and not self.run_id:
-                try:
-                    self.run_id = msgspec.json.decode(packet.payload, type=Start).run_id
-                except msgspec.MsgspecError:
-                    self.messages.append("the log's first packet is damaged: its run is unknown")
-            yield packet
 
     def origin(self, data_dir: Path, at_s: float) -> Origin:
         """Return what the store of this box knows of the wall clock of that run, at a time."""
@@ -86,19 +86,94 @@ def is_scenario(source: str) -> bool:
     return source in _scenario.built_in_scenarios() or source.endswith(".toml")
 
 
-def open_source(source: str, config: Config, *, watched: bool) -> Sourced:
+def open_source(source: str, config: Config, *, watched: bool, run: str | None = None) -> Sourced:
     """Open a packet log, a recording or a simulated scenario, by path or name.
 
     Parameters
     ----------
+    source : str
+        ``past`` is what the monitor keeps by itself; a folder is all packet logs in it.
     watched : bool
         Whether the monitor is to live through it too, for alerts, answers and beats.
+    run : str | None
+        With what the id of the run begins, where packet logs hold several.
 
     Raises
     ------
-    edge.readers.ReadError
+    edge.readers.ReadError, edge.packetlog.LogError
         It cannot be read.
+    CommandError
+        There is none, or the logs hold more than one run and none was chosen.
     """
+    logs = _logs_of(source, config)
+    if logs is None:
+        return _whole(source, config, watched=watched)
+    report = LogReport()
+    nights = list(from_logs(logs, None, report=report))
+    chosen = [night for night in nights if night.run_id.startswith(run or "")]
+    if len(chosen) != 1:
+        held = "".join(f"\n  {n.run_id or 'unnamed'}: {_length(n)}" for n in nights)
+        raise CommandError(f"{source} holds {len(nights)} runs; choose with --run:{held}")
+    return _of_night(chosen[0], logs, config, report, watched=watched)
+
+
+def open_runs(source: str, config: Config, near: StoredAlert | None) -> Iterator[Sourced]:
+    """Open every run a source holds, one after the other, watched by the monitor.
+
+    Parameters
+    ----------
+    near : StoredAlert | None
+        What is looked for: only its run is opened, and only from ten minutes before it on.
+    """
+    logs = _logs_of(source, config)
+    if logs is None:
+        yield _whole(source, config, watched=True)
+        return
+    report = LogReport()
+    for night in from_logs(logs, None, report=report):
+        if near is None:
+            yield _of_night(night, logs, config, report, watched=True)
+        elif night.run_id in {near.run_id, ""}:
+            packets = led_up(night.packets, near.alert.since_s - BEFORE_S)
+            short = msgspec.structs.replace(night, packets=packets)
+            yield _of_night(short, logs, config, report, watched=True)
+
+
+def _logs_of(source: str, config: Config) -> list[Path] | None:
+    """Return the packet logs that are meant; None: it is something else."""
+    if is_scenario(source):
+        return None
+    folder = config.box.data_dir / PACKETS if source == PAST else Path(source)
+    if folder.is_dir() or source == PAST:
+        logs = sorted(folder.glob("*.hwl"))
+        if not logs:
+            raise CommandError(
+                f"there is no packet log in {folder}: name another, or let the monitor keep the "
+                f"last days ([box] packet_log_mb)"
+            )
+        return logs
+    return [folder] if kind_of(folder) == "packets" else None
+
+
+def _of_night(
+    night: Night, logs: list[Path], config: Config, report: LogReport, *, watched: bool
+) -> Sourced:
+    sourced = Sourced(night.run_id or logs[0].stem, "packets")
+    sourced.run_id, sourced.log = night.run_id, report
+    packets = iter(night.packets)
+    first = next(packets, None)
+    if first is not None:
+        pipeline = _pipeline(config, RUN_ID, first.arrived_s) if watched else None
+        patient = settings_of(config).default_patient
+        sourced.seconds = placed(_all(first, rest=packets), _decoders(), patient, pipeline)
+    return sourced
+
+
+def _length(night: Night) -> str:
+    return f"{night.end_s - night.begin_s:.0f} s from {night.begin_s:.0f} s of the box's clock"
+
+
+def _whole(source: str, config: Config, *, watched: bool) -> Sourced:
     if is_scenario(source):
         return _simulated(source, config, watched=watched)
     report = ReplayReport()
@@ -106,14 +181,12 @@ def open_source(source: str, config: Config, *, watched: bool) -> Sourced:
     sourced = Sourced(report.name, report.kind)
     sourced.messages = report.messages
     first = next(found, None)
-    if first is None:
-        return sourced
-    pipeline = _pipeline(config, RUN_ID, first.arrived_s) if watched else None
-    stream: Iterable[Packet] = _all(first, rest=found)
-    if report.kind != "packets":  # a log brings its own
-        stream = _all(*_facts(config, first.arrived_s), rest=stream)
-    patient = settings_of(config).default_patient
-    sourced.seconds = placed(sourced.listen(stream), _decoders(), patient, pipeline)
+    if first is not None:
+        pipeline = _pipeline(config, RUN_ID, first.arrived_s) if watched else None
+        facts = _facts(config, first.arrived_s)
+        stream = _all(*facts, first, rest=found)
+        patient = settings_of(config).default_patient
+        sourced.seconds = placed(stream, _decoders(), patient, pipeline)
     return sourced
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -33,9 +33,9 @@ from edge.export.fhir import write_fhir
 from edge.export.gather import Gathered, gather
 from edge.export.records import plain, write_records
 from edge.export.span import OnProgress, Origin, Span
-from edge.export.spool import ExportError, Spool
+from edge.export.spool import Channel, Spool
 from edge.export.table import write_tables
-from edge.packetlog import PacketLogWriter
+from edge.packetlog import LogError, PacketLogWriter
 from edge.records import Packet
 
 
@@ -72,7 +72,7 @@ class Exported(msgspec.Struct, tag="export", tag_field="record"):
 
 def command(  # noqa: PLR0913  # each is an option of the command
     source: Annotated[
-        str, typer.Argument(help="Packet log, recording, or name of a simulated scenario.")
+        str, typer.Argument(help="Packet log, `past`, recording, or simulated scenario.")
     ],
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -93,6 +93,9 @@ def command(  # noqa: PLR0913  # each is an option of the command
     log: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a packet log.")] = None,
     patient: Annotated[
         str | None, typer.Option(metavar="ID", help="Whose; needed where there are several.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which run, where a log holds several.")
     ] = None,
     start: Annotated[
         datetime | None,
@@ -116,13 +119,16 @@ def command(  # noqa: PLR0913  # each is an option of the command
     targets = _targets(wanted)
     if beats and not alerts:
         raise CommandError("--beats needs the monitor: leave out --no-alerts")
+    if patient is not None and log is not None:
+        raise CommandError("a packet log holds everybody's packets: leave out --log or --patient")
     chosen = load_config(config, data_dir)
     os.umask(PRIVATE)
     # A log alone needs no annotations, but a scenario's people answer alarms.
     watched = alerts and (set(targets) != {"--log"} or is_scenario(source))
-    opened = open_source(source, chosen, watched=watched)
+    opened = open_source(source, chosen, watched=watched, run=run)
     whole = span or Range()
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_all_or_nothing(targets))
         show = _progress(stack, json=json)
         spool = stack.enter_context(Spool(next(iter(targets.values())).absolute().parent))
         on_packet: Callable[[Packet], None] = lambda _: None  # noqa: E731
@@ -139,7 +145,6 @@ def command(  # noqa: PLR0913  # each is an option of the command
         )
         channels = tuple(spool.channels())
         found.notebook.add_gaps(channels, found.from_s, found.to_s)
-        origin = _origin(opened, found, start, chosen.box.data_dir)
         told = Span(
             plain(opened.name),
             found.patient,
@@ -148,12 +153,13 @@ def command(  # noqa: PLR0913  # each is an option of the command
             channels,
             found.notebook,
             beats,
-            origin,
+            _origin(opened, found, start, chosen.box.data_dir),
             homeward_version(),
         )
-        messages = [*opened.messages]
+        messages = [*opened.messages, *opened.log.messages]
         files = _write(targets, told, found, show, messages)
-        _say(told, files, messages, json=json)
+        about = [_about(channel) for channel in channels]
+    _say(told, about, files, messages, json=json)
     return DONE
 
 
@@ -181,29 +187,20 @@ def _write(
     files: list[Path] = []
     for name, path in targets.items():
         shown = show(name.removeprefix("--"), 1.0)
-        try:
-            if name == "--edf":
-                messages += write_edf(path, span, shown)
-            elif name == "--wfdb":
-                files += _write_wfdb(path, span, shown)
-            elif name == "--csv":
-                files += write_tables(path, span, shown)
-            elif name == "--fhir":
-                write_fhir(path, span, found.readings, shown)
-        except (OSError, ExportError) as error:
-            _remove(path)
-            if isinstance(error, ExportError):
-                raise
-            raise CommandError(
-                f"{path} could not be written ({error.strerror}), and was removed: free some "
-                f"space, or name another place"
-            ) from error
+        if name == "--edf":
+            messages += write_edf(path, span, shown)
+        elif name == "--wfdb":
+            files += _write_wfdb(path, span, shown, messages)
+        elif name == "--csv":
+            files += write_tables(path, span, shown)
+        elif name == "--fhir":
+            write_fhir(path, span, found.readings, shown)
         if path.is_file():
             files.append(path)
     return files
 
 
-def _write_wfdb(folder: Path, span: Span, shown: OnProgress) -> list[Path]:
+def _write_wfdb(folder: Path, span: Span, shown: OnProgress, messages: list[str]) -> list[Path]:
     written = write_records(folder, span, shown)
     first = written[0]
     notes = [
@@ -216,8 +213,29 @@ def _write_wfdb(folder: Path, span: Span, shown: OnProgress) -> list[Path]:
     ]
     files = [file for one in written for file in one.files]
     if notes or marks:
-        files += write_annotations(folder, first.name, first.fs_hz, marks, notes)
+        try:
+            files += write_annotations(folder, first.name, first.fs_hz, marks, notes)
+        except CommandError as error:
+            if not isinstance(error.__cause__, ImportError):
+                raise
+            messages.append(f"the signals are written, their annotations are not: {error}")
     return files
+
+
+@contextlib.contextmanager
+def _all_or_nothing(targets: dict[str, Path]) -> Iterator[None]:
+    """Remove what was begun when not all of it could be written, or somebody breaks it off."""
+    try:
+        yield
+    except BaseException as error:
+        for path in targets.values():
+            _remove(path)
+        if isinstance(error, OSError | LogError):
+            raise CommandError(
+                f"the export could not be written or read ({error}), and nothing of it was kept: "
+                f"free some space, or name another place"
+            ) from error
+        raise
 
 
 def _remove(path: Path) -> None:
@@ -233,25 +251,33 @@ def _origin(opened: Sourced, found: Gathered, start: datetime | None, data_dir: 
     return opened.origin(data_dir, found.from_s)
 
 
-def _say(span: Span, files: list[Path], messages: list[str], *, json: bool) -> None:
+def _about(channel: Channel) -> ExportedChannel:
+    timed = not math.isnan(channel.uncertainty_s)
+    return ExportedChannel(
+        channel.signal,
+        channel.lead,
+        channel.source,
+        channel.fs_hz,
+        channel.n,
+        channel.n_holes,
+        round(channel.ppm, 2),
+        round(channel.uncertainty_s, 6) if timed else None,
+        round(channel.usual_s, 6) if timed else None,
+    )
+
+
+def _say(
+    span: Span,
+    channels: list[ExportedChannel],
+    files: list[Path],
+    messages: list[str],
+    *,
+    json: bool,
+) -> None:
     for message in messages:
         typer.echo(f"homeward: {message}", err=True)
     if span.notes.n_left_out:
         typer.echo(f"homeward: {span.notes.n_left_out} annotations are left out", err=True)
-    channels = [
-        ExportedChannel(
-            c.signal,
-            c.lead,
-            c.source,
-            c.fs_hz,
-            c.n,
-            c.n_holes,
-            round(c.ppm, 2),
-            None if math.isnan(c.uncertainty_s) else round(c.uncertainty_s, 6),
-            None if math.isnan(c.uncertainty_s) else round(c.usual_s, 6),
-        )
-        for c in span.channels
-    ]
     n_notes = len(span.notes.notes(span.from_s, span.to_s))
     start = span.origin.at(span.from_s)
     quality = span.origin.quality

@@ -22,16 +22,16 @@ from edge.cli._shared import (
     load_config,
     print_json,
 )
-from edge.cli._sourced import Sourced, open_source
+from edge.cli._sourced import Sourced, open_runs
 from edge.cli._spans import PRIVATE, parse_utc
 from edge.cli._story import Line, story_of
 from edge.clock import BootClock
 from edge.config import Config
 from edge.export.page import draw_html, draw_page
 from edge.export.span import Origin
-from edge.export.strip import StripTaker, Told
+from edge.export.strip import MAX_LISTED, StripTaker, Told
 from edge.records import Alert
-from edge.store import DATABASE, History
+from edge.store import DATABASE, History, StoredAlert
 
 SHORT: Final = 8
 """Letters of the id in the name of the page."""
@@ -40,7 +40,7 @@ SHORT: Final = 8
 def command(
     alert_id: Annotated[str, typer.Argument(help="The alert's id, or its beginning.")],
     source: Annotated[
-        str, typer.Argument(help="Packet log, recording or scenario that holds the time of it.")
+        str, typer.Argument(help="Packet log, `past`, recording or scenario of that time.")
     ],
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -72,21 +72,19 @@ def command(
     if page.exists():
         raise CommandError(f"{page} is there already; name a new file")
     known, story = _stored(chosen, alert_id)
-    opened = open_source(source, chosen, watched=True)
-    taker = StripTaker(alert_id, known)
-    started_s = _play(opened, taker)
-    at_s = 0.0 if taker.alert is None else taker.alert.at_s
-    origin = opened.origin(chosen.box.data_dir, at_s)
+    others: list[Alert] = []
+    for opened in open_runs(source, chosen, known):
+        taker = StripTaker(alert_id, None if known is None else known.alert)
+        started_s = _play(opened, taker)
+        if taker.met:
+            break
+        others += taker.others
+    else:
+        raise CommandError(_not_found(alert_id, source, known, others))
+    origin = opened.origin(chosen.box.data_dir, taker.at_s)
     if start is not None and started_s is not None:
         origin = Origin(start - timedelta(seconds=started_s), "given")
     strip = taker.strip(story, opened.name, homeward_version(), origin)
-    if strip is None:
-        raise CommandError(_not_found(alert_id, source, taker.others))
-    if known is not None and not strip.runs:
-        raise CommandError(
-            f"{source} holds no wave around {known.at_s:.0f} s of the box's clock, when "
-            f"{known.rule} alarmed; name the log of that time"
-        )
     os.umask(PRIVATE)
     drawn = draw_page(strip) if page.suffix == ".svg" else draw_html(strip)
     try:
@@ -115,7 +113,7 @@ def _play(opened: Sourced, taker: StripTaker) -> float | None:
     return started_s
 
 
-def _stored(config: Config, beginning: str) -> tuple[Alert | None, list[Told]]:
+def _stored(config: Config, beginning: str) -> tuple[StoredAlert | None, list[Told]]:
     """Return the alert and its story as the store has them; None where it has no such alert."""
     path = config.box.data_dir / DATABASE
     if not path.exists():
@@ -123,7 +121,7 @@ def _stored(config: Config, beginning: str) -> tuple[Alert | None, list[Told]]:
     with History.open(path) as history:
         if len(ids := history.alert_ids(beginning)) != 1:
             return None, []
-        states = [kept.alert for kept in history.alerts() if kept.alert.id == ids[0]]
+        states = [kept for kept in history.alerts() if kept.alert.id == ids[0]]
         if not states:
             return None, []
         story = story_of(history, ids[0], Times(history, BootClock().read()))
@@ -137,10 +135,17 @@ def _told(line: Line) -> Told:
     return Told(line.after_s, line.stage, by + line.words)
 
 
-def _not_found(alert_id: str, source: str, others: list[Alert]) -> str:
+def _not_found(alert_id: str, source: str, known: StoredAlert | None, others: list[Alert]) -> str:
+    if known is not None:
+        return (
+            f"{source} holds nothing of {known.alert.at_s:.0f} s of run {known.run_id}, when "
+            f"{known.alert.rule} alarmed; name the log of that time"
+        )
     if not others:
         return f"no alert begins with {alert_id!r}, and none was raised in {source}"
-    listed = "".join(f"\n  {a.id[:SHORT]}  {a.at_s:8.1f} s  {a.rule}: {a.reason}" for a in others)
+    listed = "".join(
+        f"\n  {a.id[:SHORT]}  {a.at_s:8.1f} s  {a.rule}: {a.reason}" for a in others[:MAX_LISTED]
+    )
     return f"no alert begins with {alert_id!r} in {source}; there are:{listed}"
 
 

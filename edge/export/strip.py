@@ -11,6 +11,7 @@ import msgspec
 
 from edge.export.placing import Run, Second
 from edge.export.span import Origin
+from edge.export.spool import ExportError
 from edge.records import AlarmAct, AlarmEvent, Alert, AlertState, Beat
 
 BEFORE_S: Final = 10.0
@@ -105,6 +106,7 @@ class StripTaker:
         self._beats: deque[Beat] = deque(maxlen=MAX_RUNS)
         self._vitals: tuple[Vital, ...] | None = None
         self._story: list[Told] = []
+        self._passed = False
         self._ended = known is not None  # the store tells the rest
 
     def take(self, second: Second) -> bool:
@@ -116,6 +118,8 @@ class StripTaker:
                 self._note_event(record)
             elif isinstance(record, Beat):
                 self._beats.append(record)
+        if self.alert is not None and second.packets:
+            self._passed = self._passed or abs(second.end_s - self.alert.at_s) <= BEFORE_S
         if self.alert is not None and self._vitals is None and second.end_s >= self.alert.at_s:
             self._vitals = _vitals_of(self.alert, second)
         until_s = math.inf if self.alert is None else self.alert.at_s + AFTER_S
@@ -125,19 +129,32 @@ class StripTaker:
         self._forget(second.end_s if self.alert is None else self.alert.at_s)
         return not (self._ended and second.end_s > until_s + LATE_S)
 
-    def strip(
-        self, story: Sequence[Told], source: str, version: str, origin: Origin
-    ) -> Strip | None:
-        """Return the strip; None where no such alert was met.
+    @property
+    def met(self) -> bool:
+        """Whether the alert was there, or at least its time."""
+        return self.alert is not None and self._passed
+
+    @property
+    def at_s(self) -> float:
+        """When the alarm was given; 0 where it was not met."""
+        return 0.0 if self.alert is None else self.alert.at_s
+
+    def strip(self, story: Sequence[Told], source: str, version: str, origin: Origin) -> Strip:
+        """Return the strip.
 
         Parameters
         ----------
         story : Sequence[Told]
             What the store tells; empty: what was seen on the way.
+
+        Raises
+        ------
+        ExportError
+            No such alert was met.
         """
         alert = self.alert
         if alert is None:
-            return None
+            raise ExportError(f"no alert begins with {self._beginning!r}")
         runs = [r for r in self._runs if alert.patient in {r.patient, ""}]
         beats = [b for b in self._beats if alert.patient in {b.patient, ""}]
         return Strip(

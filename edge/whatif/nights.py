@@ -54,7 +54,10 @@ class Span(msgspec.Struct):
 
 
 def from_logs(
-    paths: Sequence[Path], span_s: float | None, on_found: Callable[[int], None] | None = None
+    paths: Sequence[Path],
+    span_s: float | None,
+    on_found: Callable[[int], None] | None = None,
+    report: packetlog.LogReport | None = None,
 ) -> Iterator[Night]:
     """Return the runs in packet logs, the oldest first; of the last `span_s` seconds where given.
 
@@ -65,13 +68,16 @@ def from_logs(
         over several.
     span_s : float | None
         Of time that was watched; None: all.
+    report : edge.packetlog.LogReport | None
+        Is filled in with what was found damaged, while packets are taken.
 
     Raises
     ------
     edge.packetlog.LogError
         One cannot be read.
     """
-    yield from _nights(lambda: _chained(paths), span_s, on_found)
+    read = [None, report]  # what is wrong is told once, though all is read twice
+    yield from _nights(lambda: _chained(paths, read.pop(0)), span_s, on_found)
 
 
 def from_vault(
@@ -119,7 +125,7 @@ def _nights(
             continue
         run = source.run(number)
         if begin_s > span.first_s:
-            run = _led_up(run, begin_s)
+            run = led_up(run, begin_s)
         yield Night(span.run_id, run, begin_s, span.last_s)
 
 
@@ -144,8 +150,8 @@ def from_scenario(scenario: str, duration_s: float | None = None) -> Iterator[Ni
     yield Night("", simulated.packets(settings), 0.0, simulated.truth(settings).duration_s)
 
 
-def _chained(paths: Sequence[Path]) -> Iterator[Packet]:
-    return chain.from_iterable(packetlog.read(path) for path in paths)
+def _chained(paths: Sequence[Path], report: packetlog.LogReport | None = None) -> Iterator[Packet]:
+    return chain.from_iterable(packetlog.read(path, report) for path in paths)
 
 
 def _numbered(packets: Iterable[Packet]) -> Iterator[tuple[int, Packet]]:
@@ -207,7 +213,7 @@ class _Source:
                 yield found[1]
 
 
-def _led_up(packets: Iterable[Packet], begin_s: float) -> Iterator[Packet]:
+def led_up(packets: Iterable[Packet], begin_s: float) -> Iterator[Packet]:
     """Pass on a run from `WARM_UP_S` before `begin_s` on, with what had been said until then.
 
     What was answered and paused before is left out: it was of alarms that are not there.

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import stat
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -126,6 +128,68 @@ def test_the_samples_of_two_patients_never_go_into_one_file(tmp_path, capsys):
     *channels, told = map(json.loads, capsys.readouterr().out.splitlines())
     assert told["patient"] == "p2"
     assert [channel["source"] for channel in channels] == ["uart:other"]
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path):
+    log_of(tmp_path / "n.hwl", drifting(60.0))
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000)); "
+        "from edge.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = ["export", "n.hwl", "--no-alerts", "--edf", "n.edf", "--csv", "c"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "nothing of it was kept" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["box.toml", "n.hwl"]
+
+
+def test_of_a_log_with_several_runs_one_is_chosen(tmp_path, capsys):
+    """Each run has its own boot clock: they are never put one after the other."""
+    runs = []
+    for name in ("first", "second"):
+        start = Packet("box", "box:start", 19.5, json.dumps({"run_id": name}).encode())
+        runs += [start, *drifting(6.0 if name == "first" else 9.0)]
+    folder = tmp_path / "box" / "packets"
+    folder.mkdir(parents=True)
+    log_of(folder / "1.hwl", runs)
+    for source in ("past", str(folder), str(folder / "1.hwl")):
+        assert export(source, "--no-alerts", "--csv", "c") == 1
+        assert "second: 9 s from 20 s" in capsys.readouterr().err
+    assert export("past", "--no-alerts", "--csv", "c", "--run", "sec", "--json") == 0
+    channel, told = map(json.loads, capsys.readouterr().out.splitlines())
+    assert told["source"] == "second"
+    assert channel["samples"] == pytest.approx(9.0 * 250, abs=30)
+
+
+def test_a_damaged_log_gives_its_good_part_and_says_what_is_gone(tmp_path, capsys):
+    path = log_of(tmp_path / "n.hwl", drifting(60.0))
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(raw)
+    assert export("n.hwl", "--no-alerts", "--csv", "c", "--json") == 0
+    said = capsys.readouterr()
+    channel, _ = map(json.loads, said.out.splitlines())
+    assert 0 < channel["samples"] < 60 * 250 - 250
+    assert channel["gaps"] == 1
+    assert "n.hwl" in said.err
+
+
+def test_without_the_library_for_annotations_the_signals_are_written_all_the_same(
+    capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "wfdb", None)
+    assert export(NIGHT, "--wfdb", "w") == 0
+    assert "homeward[recordings]" in capsys.readouterr().err
+    assert Path("w/night_250hz.hea").is_file()
+    assert not list(Path("w").glob("*.hwe"))
 
 
 def test_a_start_that_was_given_is_told_as_given(tmp_path):

@@ -4,15 +4,23 @@ import csv
 import json
 import math
 import re
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.export.edfplus import write_edf
 from edge.export.fhir import write_fhir
+from edge.export.grid import Grid
+from edge.export.notes import Notebook
+from edge.export.placing import Run
 from edge.export.records import write_records
-from edge.export.span import Origin
+from edge.export.span import Origin, Span
+from edge.export.spool import Spool
 from edge.export.table import write_tables
 from tests.edge.export.drifting import FS_HZ, STARTS_S, drifting, span_of, true_times_s
 
@@ -182,6 +190,69 @@ def test_a_part_of_the_night_is_the_same_samples_at_the_same_times(night, tmp_pa
         assert abs(kept[round(float(value) * 1000)] - float(at_s) - part.from_s) < 2e-6
     assert part.length_s == pytest.approx(20.0)
     assert math.isclose(part.from_s, whole.from_s + 40.0)
+
+
+def test_values_the_sensor_called_invalid_are_no_samples_in_any_format(tmp_path):
+    values = np.arange(500, dtype=np.float32) / 100
+    values[100:110] = np.nan
+    with Spool(tmp_path) as spool:
+        spool.add(Run("p", "s", "ecg_mv", "II", 250.0, 5.0, 0.004, values, 0.001))
+        spool.add(Run("p", "s", "flag_flag", "", 250.0, 5.0, 0.004, np.full_like(values, 7), 0.0))
+        spool.add(Run("p", "s", "resp_au", "", 250.0, 5.0, 0.004, values * np.nan, 0.001))
+        channels = tuple(spool.channels())
+        span = Span("n", "p", 5.0, 7.0, channels, Notebook(), False, Origin(), "1")
+        write_edf(tmp_path / "n.edf", span)
+        (written,) = write_records(tmp_path / "w", span)
+        write_fhir(tmp_path / "n.json", span)
+        files = write_tables(tmp_path / "c", span)
+    edf = edfio.read_edf(tmp_path / "n.edf")
+    assert [signal.label for signal in edf.signals] == ["ECG II", "flag_flag"]
+    missing = np.flatnonzero(edf.signals[0].digital == -32768)
+    assert missing.tolist() == list(range(100, 110))
+    assert np.abs(edf.signals[1].data - 7.0).max() < 1e-4  # one value and nothing else
+    record = wfdb.rdrecord(str(tmp_path / "w" / written.name))
+    assert np.flatnonzero(np.isnan(record.p_signal[:, 0])).tolist() == missing.tolist()
+    bundle = json.loads((tmp_path / "n.json").read_text())
+    wave = next(e["resource"] for e in bundle["entry"] if "valueSampledData" in e["resource"])
+    words = wave["valueSampledData"]["data"].split()
+    assert [i for i, word in enumerate(words) if word == "E"] == missing.tolist()
+    ecg = next(file for file in files if "ecg" in file.name).read_text().splitlines()
+    assert sum(line.endswith(",") for line in ecg) == 10
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    ppm=st.floats(-2000.0, 2000.0),
+    phase=st.floats(0.0, 1.0),
+    sizes=st.lists(st.integers(1, 120), min_size=1, max_size=30),
+    gap_at=st.integers(0, 29),
+    block=st.integers(1, 500),
+)
+def test_whatever_the_clock_every_sample_is_at_most_half_an_interval_off(
+    ppm, phase, sizes, gap_at, block
+):
+    fs_hz, step_s = 250.0, (1 + ppm * 1e-6) / 250.0
+    start_s, n = 10.0 + phase / fs_hz, 0
+    with tempfile.TemporaryDirectory() as folder, Spool(Path(folder)) as spool:
+        truth = []
+        for i, size in enumerate(sizes):
+            if i == gap_at:
+                start_s += 0.5
+            values = np.arange(n, n + size, dtype=np.float32)
+            spool.add(Run("p", "s", "ecg_mv", "", fs_hz, start_s, step_s, values, 0.0))
+            truth += [start_s + k * step_s for k in range(size)]
+            start_s, n = start_s + size * step_s, n + size
+        grid = Grid(spool.channels()[0], fs_hz, 10.0)
+        places = np.concatenate([grid.take(block) for _ in range(int(2500 / block) + 2)])
+    there = np.flatnonzero(~np.isnan(places))
+    off_s = np.abs(10.0 + there / fs_hz - np.array(truth)[places[there].astype(int)])
+    assert off_s.max() <= grid.bound_s + 1e-9
+    assert grid.off_s <= grid.bound_s + 1e-9
+    # Nothing is lost but what is counted, and nothing comes twice but what is counted.
+    different = len(np.unique(places[there]))
+    assert different == n - grid.n_left_out
+    assert len(there) == different + grid.n_repeated
+    assert (np.diff(places[there]) >= 0).all()
 
 
 def test_without_a_known_wall_clock_no_date_is_made_up(tmp_path):
