@@ -18,6 +18,8 @@ from edge.export.spool import ExportError, Spool
 from edge.records import Alert, Packet, Reading
 
 MAX_READINGS: Final = 100_000
+LONGEST_S: Final = 366 * 86_400.0
+"""A longer span is a clock that leapt: a file would hold years without a sample."""
 LATE_S: Final = 10.0
 """Packets are read on for so long after the span: what belongs in it may arrive late."""
 
@@ -140,10 +142,13 @@ def _whose(found: Gathered | None, kept: _Kept) -> Gathered:
             f"the samples are of {len(patients)} patients, and a file is of one: choose with "
             f"--patient {' or '.join(sorted(patients))}"
         )
+    found.to_s = min(found.to_s, kept.end_s)
+    if found.to_s - found.from_s > LONGEST_S:
+        days = (found.to_s - found.from_s) / 86_400.0
+        raise ExportError(f"the span is {days:.0f} days long; choose a shorter (`--span FROM..TO`)")
     found.patient = next(iter(patients))
     found.notebook.patient = found.patient
     found.readings = [r for r in found.readings if r.patient == found.patient]
-    found.to_s = min(found.to_s, kept.end_s)
     return found
 
 

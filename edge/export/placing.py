@@ -25,6 +25,8 @@ from edge.sources import Sources, Stream
 
 SETTLE_S: Final = 5.0
 """A monitor lives on for so long after its last packet, so that its last beats are told."""
+STILL_S: Final = 86_400.0
+"""A standstill that is passed over at once: the box slept, or nothing was worn."""
 BEATS: Final = "rr_ms"
 
 
@@ -113,6 +115,10 @@ def placed(
 
     for packet in packets:
         if end_s is None:
+            end_s = math.floor(packet.arrived_s) + 0.0
+        if packet.arrived_s - end_s > STILL_S:
+            # Nothing came for so long: nobody waits through that second by second.
+            yield live(end_s)
             end_s = math.floor(packet.arrived_s) + 0.0
         while packet.arrived_s > end_s:
             yield live(end_s)

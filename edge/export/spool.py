@@ -4,18 +4,20 @@ A file's header says what only the whole span tells (its range, its drift, its w
 file's records hold all channels side by side while packets bring them one after the other. So the
 packets are read once and their placed samples are written down here; the formats read them again,
 in order, a block at a time. A channel takes 4 bytes a sample and 40 a packet: 110 MB for 24 hours
-of one ECG lead at 250 Hz, in a folder only its owner can read, which is removed at the end.
+of one ECG lead at 250 Hz. The files have no name: nobody else can open them, and they are gone with
+the process, however it ends.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import IO, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +58,7 @@ class Channel:
         Where samples are missing between others: begin and end of each, one after the other.
     """
 
-    def __init__(self, run: Run, folder: Path, number: int) -> None:
+    def __init__(self, run: Run, folder: Path) -> None:
         self.patient, self.source = run.patient, run.source
         self.signal, self.lead, self.fs_hz = run.signal, run.lead, run.fs_hz
         self.n = 0
@@ -67,10 +69,8 @@ class Channel:
         self.holes: array[float] = array("d")
         self._sensed_s = self._nominal_s = 0.0
         self._last = math.nan
-        self._values_path = folder / f"{number}.values"
-        self._rows_path = folder / f"{number}.rows"
-        self._values: BinaryIO = self._values_path.open("wb")
-        self._rows: BinaryIO = self._rows_path.open("wb")
+        self._values: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # see close
+        self._rows: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
 
     @property
     def ppm(self) -> float:
@@ -85,9 +85,8 @@ class Channel:
     @property
     def usual_s(self) -> float:
         """The bound that 95 of 100 runs keep: the first seconds of a clock are its worst."""
-        self._rows.flush()
-        bounds = np.fromfile(self._rows_path, "<f8").reshape(-1, 5)[:, 4]
-        return float(np.quantile(bounds, 0.95)) if bounds.size else math.nan
+        bounds = [np.frombuffer(rows, "<f8").reshape(-1, 5)[:, 4] for rows in self._blocks()]
+        return float(np.quantile(np.concatenate(bounds), 0.95)) if bounds else math.nan
 
     def add(self, run: Run) -> None:
         """Write down a run; what lies before the end of the one before is left out."""
@@ -113,25 +112,34 @@ class Channel:
     def runs(self) -> Iterator[Run]:
         """Yield the runs again, in order."""
         self._values.flush()
+        at = 0
+        for block in self._blocks():
+            for _, n, start_s, step_s, bound_s in np.frombuffer(block, "<f8").reshape(-1, 5):
+                # Read at its place: two formats may read at a time.
+                raw = os.pread(self._values.fileno(), 4 * int(n), at)
+                at += len(raw)
+                held: FloatArray = np.frombuffer(raw, "<f4")
+                yield Run(
+                    self.patient,
+                    self.source,
+                    self.signal,
+                    self.lead,
+                    self.fs_hz,
+                    float(start_s),
+                    float(step_s),
+                    held,
+                    float(bound_s),
+                )
+
+    def _blocks(self) -> Iterator[bytes]:
         self._rows.flush()
-        with self._values_path.open("rb") as values, self._rows_path.open("rb") as rows:
-            while block := rows.read(_ROWS_READ * _ROW_BYTES):
-                for _, n, start_s, step_s, bound_s in np.frombuffer(block, "<f8").reshape(-1, 5):
-                    held: FloatArray = np.frombuffer(values.read(4 * int(n)), "<f4")
-                    yield Run(
-                        self.patient,
-                        self.source,
-                        self.signal,
-                        self.lead,
-                        self.fs_hz,
-                        float(start_s),
-                        float(step_s),
-                        held,
-                        float(bound_s),
-                    )
+        at = 0
+        while block := os.pread(self._rows.fileno(), _ROWS_READ * _ROW_BYTES, at):
+            at += len(block)
+            yield block
 
     def close(self) -> None:
-        """Close the files; the spool removes them."""
+        """Close the files; they are gone then."""
         self._values.close()
         self._rows.close()
 
@@ -153,11 +161,11 @@ class Spool:
     Parameters
     ----------
     beside : Path
-        The folder in which the spool's own is made: where the export goes, for there is room.
+        The folder the export goes to: there is room.
     """
 
     def __init__(self, beside: Path) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix=".homeward-export-", dir=beside)
+        self._folder = beside
         self._channels: dict[tuple[str, str, str, str, float], Channel] = {}
 
     def add(self, run: Run) -> None:
@@ -178,9 +186,7 @@ class Spool:
                     f"more than {MAX_CHANNELS} channels, the last of {run.source}: something makes "
                     f"names up; export a shorter span, or one patient"
                 )
-            channel = self._channels[key] = Channel(
-                run, Path(self._folder.name), len(self._channels)
-            )
+            channel = self._channels[key] = Channel(run, self._folder)
         channel.add(run)
 
     def channels(self) -> list[Channel]:
@@ -201,7 +207,6 @@ class Spool:
     ) -> None:
         for channel in self._channels.values():
             channel.close()
-        self._folder.cleanup()
 
 
 def _larger(one: float, other: float) -> float:

@@ -97,7 +97,7 @@ def test_only_the_owner_may_read_what_was_exported(tmp_path):
     assert export("n.hwl", "--no-alerts", "--edf", "n.edf", "--csv", "c") == 0
     made = [tmp_path / "n.edf", tmp_path / "c", *(tmp_path / "c").iterdir()]
     assert not any(stat.S_IMODE(path.stat().st_mode) & 0o077 for path in made)
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".homeward-export")]
+    assert {path.name for path in tmp_path.iterdir()} == {"box.toml", "n.hwl", "n.edf", "c"}
 
 
 def test_nothing_is_overwritten_and_nothing_is_left_of_what_failed(tmp_path, capsys):

@@ -8,20 +8,27 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import edge.decoders
+from edge.decoders import Decoder
+from edge.discover import discover
 from edge.export.edfplus import write_edf
 from edge.export.fhir import write_fhir
+from edge.export.gather import gather
 from edge.export.grid import Grid
 from edge.export.notes import Notebook
-from edge.export.placing import Run
+from edge.export.placing import Run, placed
 from edge.export.records import write_records
 from edge.export.span import Origin, Span
-from edge.export.spool import Spool
+from edge.export.spool import ExportError, Spool
 from edge.export.table import write_tables
+from edge.readers import simulated
+from edge.records import Packet
 from tests.edge.export.drifting import FS_HZ, STARTS_S, drifting, span_of, true_times_s
 
 pyedflib = pytest.importorskip("pyedflib", reason="reads EDF+ as others do")
@@ -253,6 +260,84 @@ def test_whatever_the_clock_every_sample_is_at_most_half_an_interval_off(
     assert different == n - grid.n_left_out
     assert len(there) == different + grid.n_repeated
     assert (np.diff(places[there]) >= 0).all()
+
+
+SIMULATED = """
+title = "A board whose radio bursts and whose clock runs off"
+duration_s = 170.0
+seed = 4
+devices = ["board"]
+
+[links.board]
+latency_s = 0.004
+jitter_s = 0.002
+ppm = 60.0
+
+[[events]]
+kind = "bursts"
+at_s = 50
+for_s = 30
+device = "board"
+every_s = 2.0
+
+[[events]]
+kind = "clock_drift"
+at_s = 100
+for_s = 60
+device = "board"
+ppm = 800.0
+"""
+
+
+def test_the_simulated_patients_true_times_lie_within_what_the_files_say(tmp_path):
+    """The sensor's own clock, bursts of the radio and a clock that runs off, of the simulator."""
+    (tmp_path / "s.toml").write_text(SIMULATED)
+    settings_ = simulated.Settings(scenario=str(tmp_path / "s.toml"))
+    truth = simulated.truth(settings_)
+    decoders = discover(edge.decoders, "DECODER", Decoder)
+    n = 0
+    with Spool(tmp_path) as spool:
+        for second in placed(simulated.packets(settings_), decoders):
+            for run in second.runs:
+                if run.signal == "ecg_mv":
+                    # Each value says which sample it is; none is lost in this scenario.
+                    values = np.arange(n, n + len(run.values), dtype=np.float32)
+                    n += len(values)
+                    spool.add(msgspec.structs.replace(run, values=values))
+        (channel,) = spool.channels()
+        times_s = truth.sample_times_s("sim:board", 0, n)
+        at = 0
+        for run in channel.runs():
+            placed_s = run.start_s + run.step_s * np.arange(len(run.values))
+            off = np.abs(placed_s - times_s[at : at + len(placed_s)])
+            assert off.max() <= run.uncertainty_s
+            at += len(placed_s)
+        span = Span("n", "p", 0.0, 170.0, (channel,), Notebook(), False, Origin(), "1")
+        write_edf(tmp_path / "n.edf", span)
+    with pyedflib.EdfReader(str(tmp_path / "n.edf")) as edf:
+        digital, values = edf.readSignal(0, digital=True), edf.readSignal(0)
+        worst_s, _ = bounds(edf.getTransducer(0))
+    there = np.flatnonzero(digital != -32768)
+    off = np.abs(there / FS_HZ - times_s[np.rint(values[there]).astype(int)])
+    assert off.max() <= worst_s
+    assert len(there) > 0.99 * n
+
+
+def test_a_clock_that_leaps_years_neither_hangs_nor_fills_the_disk(tmp_path):
+    packets = drifting(5.0)
+    late = [Packet(p.source, p.stream, p.arrived_s + 1e11, p.payload) for p in packets]
+    seconds = placed([*packets, *late], discover(edge.decoders, "DECODER", Decoder))
+    with Spool(tmp_path) as spool, pytest.raises(ExportError, match="days long"):
+        gather(seconds, spool, 0.0, math.inf)
+
+
+def test_the_spool_has_no_name_in_the_folder(tmp_path):
+    with Spool(tmp_path) as spool:
+        values = np.ones(10, np.float32)
+        spool.add(Run("p", "s", "ecg_mv", "", 250.0, 0.0, 0.004, values, 0.0))
+        assert list(tmp_path.iterdir()) == []
+        first, second = spool.channels()[0].runs(), spool.channels()[0].runs()
+        assert len(next(first).values) == len(next(second).values) == 10
 
 
 def test_without_a_known_wall_clock_no_date_is_made_up(tmp_path):
