@@ -146,7 +146,8 @@ def _not_found(alert_id: str, source: str, known: StoredAlert | None, others: li
     listed = "".join(
         f"\n  {a.id[:SHORT]}  {a.at_s:8.1f} s  {a.rule}: {a.reason}" for a in others[:MAX_LISTED]
     )
-    return f"no alert begins with {alert_id!r} in {source}; there are:{listed}"
+    more = ", among others" if len(others) >= MAX_LISTED else ""
+    return f"no alert begins with {alert_id!r} in {source}; there are{more}:{listed}"
 
 
 def _progress(stack: contextlib.ExitStack) -> Callable[[float], None]:

@@ -20,6 +20,8 @@ LATE_S: Final = 10.0
 """Samples of the strip may come so late."""
 KEEP_S: Final = 30.0
 """While the alert is not met, what is older than this is forgotten."""
+NEAR_S: Final = 60.0
+"""A log holds the time of an alert if anything arrived so near: the box tells every minute."""
 MAX_RUNS: Final = 20_000
 MAX_LISTED: Final = 12
 
@@ -119,7 +121,7 @@ class StripTaker:
             elif isinstance(record, Beat):
                 self._beats.append(record)
         if self.alert is not None and second.packets:
-            self._passed = self._passed or abs(second.end_s - self.alert.at_s) <= BEFORE_S
+            self._passed = self._passed or abs(second.end_s - self.alert.at_s) <= NEAR_S
         if self.alert is not None and self._vitals is None and second.end_s >= self.alert.at_s:
             self._vitals = _vitals_of(self.alert, second)
         until_s = math.inf if self.alert is None else self.alert.at_s + AFTER_S
@@ -172,7 +174,7 @@ class StripTaker:
         raised = alert.state is AlertState.RAISED
         if self.alert is None and raised:
             if self._beginning and alert.id.startswith(self._beginning):
-                self.alert = alert
+                self.alert, self._passed = alert, True
             elif len(self.others) < MAX_LISTED:
                 self.others.append(alert)
         if self.alert is None or alert.id != self.alert.id:

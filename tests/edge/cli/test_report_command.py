@@ -63,6 +63,30 @@ def test_the_trace_is_drawn_at_25_mm_a_second_and_10_mm_a_millivolt():
     assert MM_MV == 10.0
 
 
+AWAY = """
+title = "Every radio is away for a while"
+duration_s = 80.0
+seed = 3
+devices = ["board"]
+
+[[events]]
+kind = "radio_loss"
+at_s = 30
+for_s = 35
+device = "all"
+"""
+
+
+def test_an_alert_in_the_midst_of_silence_is_drawn_with_its_silence(capsys):
+    Path("away.toml").write_text(AWAY)
+    assert report("zzzz", "away.toml", "--out", "a.svg") == 1
+    line = next(line for line in capsys.readouterr().err.splitlines() if "signal_lost" in line)
+    assert report(line.split()[0], "away.toml", "--out", "a.svg") == 0
+    said = words("a.svg")
+    assert said.count("no samples") >= 3
+    assert "Nobody has answered it, as far as this shows." in said
+
+
 def test_html_prints_on_a4_and_fetches_nothing():
     assert report("c30f57f6", NIGHT) == 0
     html = Path("alarm-c30f57f6.html").read_text(encoding="utf-8")
