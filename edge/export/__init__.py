@@ -1,15 +1,17 @@
 """A span of what was sensed, in files other programs read: for the person at the machine only.
 
     placing    packets -> placed runs of samples, and what the monitor made of them
-    spool      one pass over the packets, on to the disk: memory does not grow with the night
+    gather     one pass over them: samples to the spool, alerts and answers to the notebook
+    spool      on the disk, so that memory does not grow with the night
+    notes      alerts, answers, single measurements, gaps and beats, as annotations
+    span       what a format is handed
     grid       uneven clocks laid on a nominal rate, where a format knows no other time
-    notes      alerts, answers and single measurements, as annotations
-    edfplus    EDF+C
+    edfplus    EDF+C; its annotations: tals
     records    WFDB
     table      CSV
-    fhir       FHIR R4
-    strip      the seconds around one alert, for a printed page
-    page       that page
+    fhir       FHIR R4; its codes: fhir_codes
+    strip      the seconds around one alert
+    page       that alert on a sheet of A4; its ECG: paper
 
 Nothing that may open a network connection can import this (see pyproject.toml): exports hold raw
 signals, and those leave the box in a person's hand or not at all.

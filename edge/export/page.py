@@ -32,6 +32,7 @@ from edge.export.paper import (
     wave_of,
 )
 from edge.export.strip import AFTER_S, BEFORE_S, Strip, Vital
+from edge.export.wording import shortened, wrapped
 from edge.records import Priority
 
 ROWS_TOP: Final = 71.0
@@ -107,7 +108,7 @@ def _head(strip: Strip) -> Iterator[str]:
     yield text(LEFT + 4, 26.0, f"{alert.rule.replace('_', ' ')} · {kind}", 3.3, colour=FAINT)
     size, letters = (5.0, 62) if len(alert.reason) <= 62 else (3.5, 90)
     y = 26.6
-    for line in wrapped(alert.reason, letters)[:3]:
+    for line in shortened(alert.reason, letters, 3):
         y += size * 1.22
         yield text(LEFT + 4, y, line, size, weight="bold")
     numbers = " · ".join(f"{name} {value:.4g}" for name, value in alert.evidence.items())
@@ -130,6 +131,8 @@ def _tiles(vitals: Sequence[Vital]) -> Iterator[str]:
     if not shown:
         yield text(LEFT, 55, "No vital sign was current at the alarm.", 3.4, colour=FAINT)
         return
+    said = "what the monitor showed in the second of the alarm"
+    yield text(LEFT + WIDTH, 46.3, said, 2.5, anchor="end", colour=FAINT)
     width = (WIDTH - 3.0 * (_N_TILES - 1)) / _N_TILES
     for i, (signal, name, unit, digits) in enumerate(shown):
         vital = known[signal]
@@ -243,7 +246,7 @@ def _story(strip: Strip, top: float) -> Iterator[str]:
     y, last = top + 5.0, 277.0
     shown = 0
     for told in strip.story:
-        said = wrapped(told.words, 84)[:2] or [""]
+        said = shortened(told.words, 84, 2) or [""]
         if y + LINE * len(said) > last:
             break
         after = "" if told.after_s is None else f"{told.after_s:+.1f} s"
@@ -290,18 +293,3 @@ def _span_words(strip: Strip) -> str:
         return ""
     end = start + timedelta(seconds=BEFORE_S + AFTER_S)
     return f"{start:%H:%M:%S} to {end:%H:%M:%S} UTC"
-
-
-def wrapped(words: str, letters: int) -> list[str]:
-    """Return a text in lines of at most so many letters, cut between words where it can be.
-
-    >>> wrapped("SpO2 83 % for 10 s, limit 85 %", 16)
-    ['SpO2 83 % for 10', 's, limit 85 %']
-    """
-    found: list[str] = []
-    for word in words.split():
-        if found and len(found[-1]) + 1 + len(word) <= letters:
-            found[-1] += f" {word}"
-        else:
-            found += [word[i : i + letters] for i in range(0, len(word), letters)]
-    return found
