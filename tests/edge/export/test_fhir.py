@@ -40,6 +40,27 @@ def test_every_resource_has_what_r4_requires(bundle):
     assert faults(bundle) == []
 
 
+def test_another_library_reads_every_resource(bundle):
+    # FHIR R4B: of what we write it differs from R4 in nothing.
+    r4b = pytest.importorskip("fhir.resources.R4B.bundle", reason="reads FHIR as others do")
+    read = r4b.Bundle.model_validate(bundle)
+    values = [entry.resource for entry in read.entry]
+    assert [value.get_resource_type() for value in values] == [
+        entry["resource"]["resourceType"] for entry in bundle["entry"]
+    ]
+    wave = next(value for value in values if getattr(value, "valueSampledData", None))
+    assert float(wave.valueSampledData.period) == pytest.approx(4.0, rel=1e-3)
+    # It holds names and types, and no required bindings: those are checked above by our own rules.
+    wrong = copy.deepcopy(bundle)
+    wrong["entry"][-1]["resource"]["status"] = "done"
+    r4b.Bundle.model_validate(wrong)
+    assert faults(wrong)
+    with pytest.raises(ValueError, match="sampled"):
+        wave = next(e["resource"] for e in wrong["entry"] if "valueSampledData" in e["resource"])
+        wave["sampledData"] = wave.pop("valueSampledData")
+        r4b.Bundle.model_validate(wrong)
+
+
 SPOILT = {
     "status": lambda o: o.update(status="done"),
     "code": lambda o: o.pop("code"),
