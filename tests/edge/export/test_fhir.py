@@ -55,9 +55,9 @@ def test_another_library_reads_every_resource(bundle):
     wrong["entry"][-1]["resource"]["status"] = "done"
     r4b.Bundle.model_validate(wrong)
     assert faults(wrong)
+    wave = next(e["resource"] for e in wrong["entry"] if "valueSampledData" in e["resource"])
+    wave["sampledData"] = wave.pop("valueSampledData")
     with pytest.raises(ValueError, match="sampled"):
-        wave = next(e["resource"] for e in wrong["entry"] if "valueSampledData" in e["resource"])
-        wave["sampledData"] = wave.pop("valueSampledData")
         r4b.Bundle.model_validate(wrong)
 
 
