@@ -226,6 +226,8 @@ def _stage_of(alert: Alert) -> str:
 
 
 def _words_of(alert: Alert) -> str:
+    if alert.state in (AlertState.LATCHED, AlertState.ENDED):
+        return f"no longer so; last: {alert.reason}"
     if alert.state is not AlertState.ACKNOWLEDGED:
         return alert.reason
     meaning = alert.meaning.replace("_", " ") if alert.meaning else ""
