@@ -89,11 +89,9 @@ def plugin_defaults() -> PluginDefaults:
     """Return what the rules, readers and annunciators that exist bring along."""
     import edge.alarms
     import edge.annunciators
-    import edge.notices.channels
     import edge.readers
     from edge.config import (
         AnnunciatorDefaults,
-        ChannelDefaults,
         PluginDefaults,
         ReaderDefaults,
         RuleDefaults,
@@ -124,15 +122,27 @@ def plugin_defaults() -> PluginDefaults:
         )
         for one in discover(edge.annunciators, "ANNUNCIATOR", edge.annunciators.Annunciator)
     }
+    return PluginDefaults(
+        rules=rules,
+        readers=readers,
+        annunciators=annunciators,
+        channels=channel_defaults().channels,
+    )
+
+
+def channel_defaults() -> PluginDefaults:
+    """Return what the channels of notices bring along, alone: the notifier needs no other."""
+    import edge.notices.channels
+    from edge.config import ChannelDefaults, PluginDefaults
+    from edge.discover import discover
+
     channels = {
         one.name: ChannelDefaults(
             settings=one.settings, where=f"edge/notices/channels/{one.name}.py"
         )
         for one in discover(edge.notices.channels, "CHANNEL", edge.notices.channels.Channel)
     }
-    return PluginDefaults(
-        rules=rules, readers=readers, annunciators=annunciators, channels=channels
-    )
+    return PluginDefaults(channels=channels)
 
 
 def load_config(

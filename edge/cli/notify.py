@@ -15,10 +15,18 @@ import typer
 
 import edge.notices.channels
 from edge.cli import DONE, FAILED, FOUND
-from edge.cli._shared import AsJson, CommandError, ConfigFile, DataDir, load_config, print_json
-from edge.cli._tables import console, table
+from edge.cli._shared import (
+    AsJson,
+    CommandError,
+    ConfigFile,
+    DataDir,
+    channel_defaults,
+    find_config,
+    load_config,
+    print_json,
+)
 from edge.clock import BootClock
-from edge.config import Config, Notice
+from edge.config import Config, Notice, load
 from edge.discover import discover
 from edge.notices import NoticesError
 from edge.notices.channels import Channel
@@ -30,6 +38,8 @@ from edge.notices.ways import Open, open_ways
 from edge.records import Priority
 
 LOCK = "notices.lock"
+TABLES = ("box", "notices", "deadman", "escalation")
+"""What of the settings the notifier goes by."""
 
 
 def command(
@@ -48,12 +58,14 @@ def command(
 
     A process of its own beside `homeward run`: it may use the network and knows nothing raw. Who is
     told stands in [[notices]], a watcher that calls when this box falls silent in [deadman]. What
-    became of each notice is in `homeward status` and with the alerts.
+    became of each notice is in `homeward status` and with the alerts. It goes by those, [box] and
+    [escalation] alone: where another setting keeps the monitor from starting, people are told that
+    it is gone. `homeward notify --check` and `homeward config` look at all of them.
 
     With --test it ends with exit code 1 where a notice could not be sent.
     """
     os.umask(0o077)
-    settings = load_config(config, data_dir)
+    settings = load_config(config, data_dir) if check else _own_settings(config, data_dir)
     channels = discover(edge.notices.channels, "CHANNEL", Channel)
     ways = open_ways(settings, channels)
     if not ways and settings.deadman.url_file is None:
@@ -72,6 +84,15 @@ def command(
     finally:
         os.close(lock)
     return DONE
+
+
+def _own_settings(config: Path | None, data_dir: Path | None) -> Config:
+    """Return the settings that concern it, without a look at rules and readers.
+
+    Those would have to be imported to check what is set of them: 16 MiB, for as long as it runs.
+    """
+    overrides = {"box.data_dir": str(data_dir)} if data_dir is not None else {}
+    return load(find_config(config), channel_defaults(), overrides=overrides, only=TABLES)
 
 
 def _test(config: Config, ways: Sequence[Open], *, as_json: bool) -> int:
@@ -121,6 +142,8 @@ def _check(config: Config, ways: Sequence[Open], *, as_json: bool) -> int:
             print_json({"record": "notice_plan", **told})
         print_json({"record": "notify_check", "n_ways": len(ways), "troubles": troubles})
     else:
+        from edge.cli._tables import console, table
+
         rows = [(way.name, ", ".join(way.who), p.value, when) for way, p, when in plan]
         console().print(table("Who is told", ("name", "who", "priority", "told"), rows))
         for trouble in troubles:

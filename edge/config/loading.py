@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +47,7 @@ def load(
     *,
     overrides: Mapping[str, str] | None = None,
     kept: Callable[[Path], Kept] | None = None,
+    only: Collection[str] = (),
 ) -> Config:
     """Return the complete configuration: defaults, changed by the file, changed by `overrides`.
 
@@ -61,6 +62,9 @@ def load(
         (patients, sources) cannot be reached.
     kept : Callable | None
         What gives what people changed from the data directory (`edge.config.kept.read_kept`).
+    only : Collection[str]
+        Tables that are read, where not all are: what stands in the others is not looked at, and
+        they have their defaults.
 
     Raises
     ------
@@ -77,6 +81,9 @@ def load(
     raw: dict[KeyPath, str] = {}
     for key, value in (overrides or {}).items():
         raw[_set(document, key, value)] = value
+    if only:
+        unread = {*TABLES, *_OTHERS}.difference(only)
+        document = {name: table for name, table in document.items() if name not in unread}
     folder = path.absolute().parent if path else Path.cwd()
     return _checked(document, plugins, Complaints(file, lines, raw), folder, kept)
 

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
 
 from edge.records.alarms import (
     AlarmAct,
@@ -157,6 +156,8 @@ def encode_record(record: Record) -> bytes:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever numpy hands us
+    import numpy as np  # noqa: PLC0415  # whoever has such a value has numpy; others save 12 MiB
+
     if isinstance(value, np.generic):
         return value.item()
     raise NotImplementedError(f"a record cannot hold {type(value).__name__}")

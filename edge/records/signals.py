@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.float32]
-TimeArray: TypeAlias = NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatArray: TypeAlias = NDArray[np.float32]
+    TimeArray: TypeAlias = NDArray[np.float64]
+else:
+    # For readers and for mypy. numpy takes 12 MiB, and who sends notices has records and no arrays.
+    FloatArray = TimeArray = Any
 
 SECOND_S = 1.0
 """Cadence of the vital signs that limit alarms watch."""

@@ -239,6 +239,15 @@ def test_all_faults_are_told_in_the_order_of_the_file(write):
     assert lines == [2, 4, 5, 7]
 
 
+def test_tables_that_are_not_asked_for_are_not_looked_at(write):
+    path = write("[box]\nname = 'bedroom'\n[alarms.low_hr]\nlimit_bpm = 9\n[model]\nno = 1\n")
+    config = load(path, PluginDefaults(), only=("box", "deadman"))
+    assert config.box.name == "bedroom"
+    assert (config.alarms, config.model) == ({}, load(None, PLUGINS).model)
+    with pytest.raises(ConfigError, match="boxes"):
+        load(write("[boxes]\n"), PluginDefaults(), only=("box",))
+
+
 def test_rules_switched_off_do_not_contradict(write):
     load(write("[alarms.low_hr]\nlimit_bpm = 130\nenabled = false"), PLUGINS)
 
