@@ -104,6 +104,7 @@ class Keeper:
             return  # it went, or another sensor was quicker: listen again
         async with radio.slots:
             connection = await self._connect(radio, station, sighting)
+            radio.scanner.answered()
             try:
                 self._stage = Stage.LINK
                 await self._read(station, radio, connection, sighting)

@@ -32,6 +32,8 @@ RUNG_S: Final = 30.0
 """What each step of the ladder has to help before the next is taken."""
 REFRESH_S: Final = 3600.0
 """A radio that hears nobody while its links work is cycled no more often: that costs them 5 s."""
+PAUSE_S: Final = 60.0
+"""A pause of the scan that is no longer ends no silence: a sensor was tried, and in vain."""
 START_S: Final = 10.0
 STOP_S: Final = 5.0
 GATHER_S: Final = 0.5
@@ -109,6 +111,8 @@ class Scanner:
         self._refreshed_s = -RUNG_S
         self.heard_s = asyncio.get_running_loop().time()
         """When anything was last heard, or began to be listened for."""
+        self._paused_s = float("-inf")
+        """When nobody was waited for any more."""
 
     async def run(self) -> None:
         """Scan when somebody is waited for; ends only when the way to BlueZ is lost."""
@@ -126,6 +130,10 @@ class Scanner:
                 if fault.action is Action.RADIO and self._backoff.n_failures > 1:
                     await self._ladder.climb(fault.words, is_broken=True)
                 await asyncio.sleep(wait_s)
+
+    def answered(self) -> None:
+        """Note that a sensor has answered: nobody need advertise for the radio to be well."""
+        self.heard_s = asyncio.get_running_loop().time()
 
     @contextlib.asynccontextmanager
     async def resting(self) -> AsyncIterator[None]:
@@ -162,7 +170,11 @@ class Scanner:
         self._still.clear()
         try:
             await self._start()
-            self.heard_s = began_s = loop.time()
+            began_s = loop.time()
+            # A deaf radio makes no link either: while one is tried in vain the silence goes on.
+            if began_s - self._paused_s > PAUSE_S:
+                self.heard_s = began_s
+            self._paused_s = float("-inf")
             while self._is_wanted():
                 await self._stirred(TICK_S)
                 silent_s = loop.time() - self.heard_s
@@ -183,6 +195,7 @@ class Scanner:
                     await self._stop()
                     await self._start()
                     began_s = loop.time()
+            self._paused_s = loop.time()
         finally:
             await self._stop()
             self._still.set()

@@ -273,7 +273,7 @@ class Adapter:
             self.tree.put(self.path, ADAPTER, {"Discovering": bool(self.discovery)})
 
     def _hear(self, told: Advertisement) -> None:
-        if self.faults.deaf or not self.powered:
+        if self.faults.deaf or self.faults.deaf_until_cycle or not self.powered:
             return
         remote = next((one for one in self.remotes.values() if one.address == told.address), None)
         if remote is None:

@@ -32,6 +32,8 @@ class Faults:
     deaf : bool
         Advertisements are no longer heard, though Discovering stays true, until the discovery
         is started anew or the adapter is power-cycled.
+    deaf_until_cycle : bool
+        The same, and starting the discovery anew does not help.
     power_fails : int
         As often switching an adapter on fails.
     missing_services : int
@@ -49,6 +51,7 @@ class Faults:
         self.stuck_devices: set[str] = set()
         self.stuck_discovery = False
         self.deaf = False
+        self.deaf_until_cycle = False
         self.power_fails = 0
         self.missing_services = 0
         self.unheard: set[str] = set()
@@ -85,7 +88,7 @@ class Faults:
 
     def adapter_started(self) -> None:
         """Cure what a power cycle of the adapter cures."""
-        self.deaf = False
+        self.deaf = self.deaf_until_cycle = False
         self.stuck_discovery = False
         self.stuck_devices.clear()
 

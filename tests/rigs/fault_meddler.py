@@ -37,9 +37,6 @@ class Meddler:
         dropped) or empty: nothing that BlueZ is asked for.
     fails : list[tuple[str, str, DBusError]]
         Method, characteristic and error: each lets one call fail.
-    deaf_until_cycle : bool
-        No advertisement is heard until the radio is switched off and on, however often the scan
-        is begun anew.
     n_double_starts : int
         Scans that were started by a client whose scan was on.
     steps : list[tuple[float, str]]
@@ -66,7 +63,6 @@ class Meddler:
         self.fails: list[tuple[str, str, DBusError]] = []
         self.dead: DBusError | None = None
         self.cured_by = ""
-        self.deaf_until_cycle = False
         self._was_removed = False
         self.thaw()
 
@@ -127,8 +123,6 @@ class Meddler:
         if member == "RemoveDevice":
             self._was_removed = True
             self.steps.append((now_s, "removed"))
-        elif member == "StartDiscovery" and self.deaf_until_cycle:
-            self._bluez.faults.deaf = True
         elif member == "Set" and message.body[1] == "Powered":
             is_on = bool(message.body[2].value)
             self.steps.append((now_s, "on" if is_on else "off"))
@@ -136,7 +130,6 @@ class Meddler:
                 self._cycled()
 
     def _cycled(self) -> None:
-        self.deaf_until_cycle = False
         if self.cured_by == "cycle" or (self.cured_by == "reset" and self._was_removed):
             self.dead, self.cured_by = None, ""
 

@@ -63,7 +63,7 @@ async def deaf(scene: Scene) -> float:
 
 async def deaf_for_good(scene: Scene) -> float:
     """Let the radio hear nothing until it is switched off and on; other links go on."""
-    scene.meddler.deaf_until_cycle = scene.faults.deaf = True
+    scene.faults.deaf_until_cycle = True
     scene.one.drop()
     return scene.loop_s()
 
@@ -73,7 +73,7 @@ async def deaf_alone(scene: Scene) -> float:
     scene.other.power_off()
     scene.one.power_off()
     await scene.until_lost()
-    scene.meddler.deaf_until_cycle = scene.faults.deaf = True
+    scene.faults.deaf_until_cycle = True
     await scene.for_a_while(0, 100)
     scene.one.power_on()
     scene.other.power_on()

@@ -197,6 +197,19 @@ async def test_a_deaf_scanner_hears_again_when_it_is_started_anew(on: Bench) -> 
 
 
 @bench
+async def test_a_radio_that_is_deaf_until_it_is_cycled_hears_nothing_however_a_scan_begins(
+    on: Bench,
+) -> None:
+    on.faults.deaf_until_cycle = True
+    # The radio takes its time to start; not even then does an advertisement slip through.
+    for _ in range(3):
+        assert await on.find(0.4) is None
+    assert await on.power(on=False) is None
+    assert await on.power(on=True) is None
+    assert await on.find() is not None
+
+
+@bench
 async def test_services_with_a_hole_give_bleak_a_key_error_until_it_connects_anew(
     on: Bench,
 ) -> None:
