@@ -80,6 +80,7 @@ KNOWN_ERRORS: Final[Mapping[str, int]] = {
     "edge.control.ControlError": FAILED,
     "edge.devices.DevicesError": FAILED,
     "edge.export.spool.ExportError": FAILED,
+    "edge.keys.device.KeysError": FAILED,
     "edge.limits.LimitsError": FAILED,
     "edge.packetlog.layout.LogError": FAILED,
     "edge.pairing.errors.PairingError": FAILED,

@@ -18,10 +18,10 @@ from edge.packetlog import LogError
 from edge.records import Packet, Record
 
 if TYPE_CHECKING:
+    from edge.keys.keyfile import Passphrase
     from edge.playback import OnRecord, OnTime
     from edge.readers.replay import ReplayReport, ReplaySettings
     from edge.vault import KeyRing
-    from edge.vault.keyfile import Passphrase
     from edge.whatif.nights import Night
 
 VAULT: Final = "vault:"
@@ -74,7 +74,7 @@ def ring_of(data_dir: Path) -> KeyRing:
 
     Raises
     ------
-    edge.vault.KeysError
+    edge.keys.KeysError
         There are none, or they do not open.
     """
     from edge.vault import open_keys

@@ -25,21 +25,21 @@ from edge.cli._shared import (
 )
 from edge.cli._tables import console, table
 from edge.cli._vault import has_vault, passphrase, ring_of, vault_folder
-from edge.vault import Forgotten, VaultReport, WallSpan, forget_all, forget_span, rotate, verify
-from edge.vault.keyfile import (
+from edge.keys import KeysError
+from edge.keys.keyfile import (
     STICK_FILE,
     KeyFile,
-    KeysError,
     plain,
     shared,
     under_passphrase,
     write_key_file,
 )
-from edge.vault.keys import SENTENCES, Protection, find_keys
+from edge.keys.ring import SENTENCES, Protection, find_keys
+from edge.vault import Forgotten, VaultReport, WallSpan, forget_all, forget_span, rotate, verify
 from edge.vault.reading import Row, rows
 
 if TYPE_CHECKING:
-    from edge.vault.sealing import DeviceKey
+    from edge.keys import DeviceKey
 
 OnDone: TypeAlias = Callable[[int, int], None]
 MB: Final = 1e6

@@ -2,8 +2,7 @@
 
     layout, scan    the bytes of a segment, and its whole blocks whatever happened to it
     fields, shaping, body  packets to few bytes and back, exactly
-    sealing         the cipher, and why no nonce is used twice
-    keyfile, keys   the device's key: where it comes from, how well it protects
+    sealing         the cipher, and why no nonce is used twice; the device's key is in edge.keys
     folder          which segments there are, and who may change them
     segment, writer what is being written
     reading         what was written: packets, span by span
@@ -18,11 +17,10 @@ segments begin with a recap of what stood, so each can be read alone. No part th
 network connection imports this package.
 """
 
+from edge.keys import KeyRing, KeysError, Protection, open_keys
 from edge.vault.bounds import Bounds
 from edge.vault.folder import FOLDER
 from edge.vault.forgetting import Forgotten, forget_all, forget_span
-from edge.vault.keyfile import KeysError
-from edge.vault.keys import KeyRing, Protection, open_keys
 from edge.vault.layout import VaultError
 from edge.vault.reading import HOLE, latest, packets, rows
 from edge.vault.rotating import Rotated, rotate

@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
+from edge.keys.medium import shred, sync_folder
 from edge.vault import layout
-from edge.vault.keyfile import shred, sync_folder
 from edge.vault.layout import Head, VaultError, WrappedKey
 
 FOLDER: Final = "vault"

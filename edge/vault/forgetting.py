@@ -16,6 +16,9 @@ from typing import Final
 
 import msgspec
 
+from edge.keys import KeyRing, KeysError
+from edge.keys.medium import shred
+from edge.keys.ring import forget_keys
 from edge.vault import scan
 from edge.vault.folder import (
     GONE,
@@ -29,10 +32,9 @@ from edge.vault.folder import (
     superseded,
     tidy,
 )
-from edge.vault.keyfile import KeysError, shred
-from edge.vault.keys import KeyRing, forget_keys
 from edge.vault.layout import Kind, VaultError, WrappedKey
 from edge.vault.remains import outside, rewrite
+from edge.vault.sealing import unwrap
 from edge.vault.spans import Clocks, WallSpan
 
 ROLL_WAIT_S: Final = 30.0
@@ -70,7 +72,7 @@ def forget_span(
 
     Raises
     ------
-    VaultError
+    VaultError, KeysError
         It could not be done; what was done stays done, nothing else is touched, and this may be
         called again.
     """
@@ -121,7 +123,7 @@ def _forget_in(
             f"the monitor writes {segment.path.name}, and the span reaches into it: end the span "
             f"a minute before now, or stop the monitor and do this again"
         )
-    ring.unwrap(_key_of(segment))  # what another key has written is not destroyed by mistake
+    unwrap(ring, _key_of(segment))  # what another key has written is not destroyed by mistake
     if all(from_s <= h.first_s and h.last_s < to_s for h in heads) and _is_sound(segment):
         destroy(segment, FORGOTTEN)
         told.n_destroyed += 1
@@ -182,7 +184,7 @@ def forget_all(data_dir: Path, folder: Path, on_done: OnDone | None = None) -> F
 
     Raises
     ------
-    VaultError
+    VaultError, KeysError
         A monitor runs, or the disk refuses; it may be called again.
     """
     told = Forgotten()

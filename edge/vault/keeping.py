@@ -16,11 +16,11 @@ from typing import Final
 import msgspec
 
 from edge.clock import WallEntry
+from edge.keys import KeyRing
 from edge.vault import scan
 from edge.vault.bounds import DAY_S, Bounds
 from edge.vault.folder import MAX_SEGMENTS, Segment, destroy, segments
-from edge.vault.keys import KeyRing
-from edge.vault.layout import COPY_AT, BlockHead, Head, Kind, VaultError
+from edge.vault.layout import COPY_AT, UNREADABLE, BlockHead, Head, Kind, VaultError
 from edge.vault.remains import inside, rewrite
 
 MAX_AGED: Final = 8
@@ -87,7 +87,7 @@ def keep(folder: Path, ring: KeyRing, bounds: Bounds, now: WallEntry) -> list[st
                 rewrite(segment, ring, inside(old.pins), "expired")
             else:
                 destroy(segment, "expired")
-        except VaultError as error:
+        except UNREADABLE as error:
             said.append(str(error))
         used += _size_of(folder, segment.number) - sizes[segment.stem]
     while used > budget and _drop_oldest(folder):

@@ -37,13 +37,13 @@ from zlib import crc32
 
 import msgspec
 
+from edge.keys import KeysError
 from edge.packetlog.layout import LogError
 
 MAGIC: Final = b"\x89HWV\r\n\x1a\n"
 VERSION: Final = 1
 MARKER: Final = b"\xc5HWVLT\xa7\x00"
 MAX_BODY_BYTES: Final = 1 << 26
-KEY_BYTES: Final = 32
 TAG_BYTES: Final = 16
 COPY_AT: Final = 4096
 """Where the second copy of a wrapped key stands: in another page."""
@@ -59,6 +59,10 @@ KEY_RECORD_BYTES: Final = _KEY.size + HEAD_BYTES + 4
 
 class VaultError(LogError):
     """The vault cannot be read or written; the text says what happened and what to do."""
+
+
+UNREADABLE: Final = (VaultError, KeysError)
+"""Why a segment cannot be read: something is wrong with it, or with the key."""
 
 
 class Kind(IntEnum):

@@ -9,15 +9,15 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from edge.keys import KeyRing
 from edge.packetlog import RECAP
 from edge.records import Packet
 from edge.vault import scan
 from edge.vault.body import unpack
 from edge.vault.folder import Segment, segments
-from edge.vault.keys import KeyRing
-from edge.vault.layout import Begin, Hole, Kind, Pin, VaultError
+from edge.vault.layout import UNREADABLE, Begin, Hole, Kind, Pin, VaultError
 from edge.vault.scan import Block, VaultReport
-from edge.vault.sealing import SegmentKey
+from edge.vault.sealing import SegmentKey, unwrap
 
 HOLE: Final = "box:hole"
 """Stream of the packet that stands for what was forgotten: what stood after it, as in a recap."""
@@ -86,7 +86,7 @@ def open_segment(segment: Segment, ring: KeyRing) -> SegmentKey:
 
     Raises
     ------
-    VaultError
+    VaultError, KeysError
         Its key is gone, damaged, changed or another device's.
     """
     key = segment.key()
@@ -97,14 +97,14 @@ def open_segment(segment: Segment, ring: KeyRing) -> SegmentKey:
         )
     if key.head.stem != segment.stem:
         raise VaultError(f"{segment.key_path} is the key of segment {key.head.stem}: it was moved")
-    return SegmentKey(key.head.id, ring.unwrap(key))
+    return SegmentKey(key.head.id, unwrap(ring, key))
 
 
 def entries(segment: Segment, ring: KeyRing, report: VaultReport) -> Iterator[Entry]:
     """Give what a segment holds, block by block; what cannot be read is told and passed over."""
     try:
         key = open_segment(segment, ring)
-    except VaultError as error:
+    except UNREADABLE as error:
         report.n_unreadable += 1
         report.say(str(error))
         return
@@ -155,7 +155,7 @@ def packets(
         try:
             for entry in entries(segment, ring, report):
                 yield from holes.taken(entry, report)
-        except VaultError as error:  # it went away while we read: the oldest are removed
+        except UNREADABLE as error:  # it went away while we read: the oldest are removed
             report.n_unreadable += 1
             report.say(str(error))
 

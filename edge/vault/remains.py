@@ -15,11 +15,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from edge.keys import KeyRing
 from edge.packetlog import RECAP
 from edge.records import Packet
 from edge.vault.folder import Segment, destroy
-from edge.vault.keys import KeyRing
-from edge.vault.layout import Begin, Hole, Pin, VaultError
+from edge.vault.layout import UNREADABLE, Begin, Hole, Pin, VaultError
 from edge.vault.reading import Entry, entries, open_segment
 from edge.vault.scan import VaultReport
 from edge.vault.segment import NewSegment
@@ -45,7 +45,7 @@ def rewrite(segment: Segment, ring: KeyRing, keeps: Keeps, why: str) -> int:
 
     Raises
     ------
-    VaultError
+    VaultError, KeysError
         Its key does not open it, or the disk refuses; then it stands as it was.
     """
     open_segment(segment, ring)  # a wrong key destroys nothing
@@ -60,7 +60,7 @@ def rewrite(segment: Segment, ring: KeyRing, keeps: Keeps, why: str) -> int:
             f"{segment.path} cannot be written anew: {error.strerror}; it stands as it was, make "
             f"room and do this again"
         ) from error
-    except VaultError:
+    except UNREADABLE:
         remains.give_up()
         raise
     destroy(segment)

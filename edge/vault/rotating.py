@@ -18,10 +18,12 @@ from pathlib import Path
 
 import msgspec
 
+from edge.keys.device import DeviceKey, KeysError, new_key
+from edge.keys.keyfile import KeyFile, write_key_file
+from edge.keys.medium import overwrite, sync_folder
+from edge.keys.ring import NAME, NEW, KeyRing, Protection, find_keys
 from edge.vault.folder import Lock, changing, segments, tidy
-from edge.vault.keyfile import KeyFile, KeysError, overwrite, sync_folder, write_key_file
-from edge.vault.keys import NAME, NEW, KeyRing, Protection, find_keys, new_key
-from edge.vault.sealing import DeviceKey
+from edge.vault.sealing import unwrap, wrap
 from edge.vault.segment import write_key
 
 
@@ -61,7 +63,7 @@ def rotate(
 
     Raises
     ------
-    VaultError
+    VaultError, KeysError
         A monitor runs, a segment's key does not open, or the disk refuses.
     """
     lock = Lock(folder, "vault")
@@ -88,18 +90,19 @@ def _rotate(
     there = [(segment, segment.key()) for segment in segments(folder)]
     for _, key in there:
         if key is not None:
-            ring.unwrap(key)
+            unwrap(ring, key)
     new = ring.newest
     if not (data_dir / NEW).exists():
         new = new_key()
         write_key_file(data_dir / NEW, protect(new))
+    both = KeyRing((new, *ring.keys), ring.protection)
     n_wrapped = 0
     for number, (segment, key) in enumerate(there):
         if on_done is not None:
             on_done(number, len(there))
         if key is None or key.device_id == new.id:
             continue
-        write_key(segment.key_path, new.wrap(ring.unwrap(key), key.head))
+        write_key(segment.key_path, wrap(both, unwrap(ring, key), key.head))
         sync_folder(folder)
         n_wrapped += 1
     return Rotated(n_wrapped, new.id.hex(), _put_in_place(data_dir))

@@ -7,75 +7,41 @@ segment is never gone on with after a restart: the next run has a new key. So no
 twice, also not by a process that was killed at any point. A key read back from the medium can only
 open blocks; to encrypt with it is refused.
 
-The device's key only wraps segment keys, with random nonces: some hundred a year, of 2**32.
+The device's key (`edge.keys`) only wraps segment keys.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from edge.keys import KEY_BYTES, KeyRing, Wrapped
 from edge.vault import layout
 from edge.vault.layout import BlockHead, Head, VaultError, WrappedKey
 
-_ID_BYTES: Final = 8
 _NONCE_BYTES: Final = 12
 _MAX_BLOCKS: Final = 1 << 31
 
 
-class DeviceKey:
-    """The key that wraps all others.
+def wrap(ring: KeyRing, secret: bytes, head: Head) -> WrappedKey:
+    """Return a segment's key as it may lie on the medium."""
+    wrapped = ring.wrap(secret, _vouched(head))
+    return WrappedKey(wrapped.device_id, wrapped.nonce, wrapped.sealed, head)
 
-    Parameters
-    ----------
-    secret : bytes
-        32 random bytes.
 
-    Attributes
-    ----------
-    id : bytes
-        Tells keys apart, and nothing of them.
+def unwrap(ring: KeyRing, key: WrappedKey) -> bytes:
+    """Return a segment's key.
+
+    Raises
+    ------
+    KeysError
+        Another device key has wrapped it, or it was changed.
     """
-
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) != layout.KEY_BYTES:
-            raise ValueError(f"a device key has {layout.KEY_BYTES} bytes, not {len(secret)}")
-        self.secret = secret
-        self.id = hmac.digest(secret, b"homeward vault key id 1", hashlib.sha256)[:_ID_BYTES]
-
-    def __repr__(self) -> str:
-        return f"DeviceKey({self.id.hex()})"
-
-    def wrap(self, secret: bytes, head: Head) -> WrappedKey:
-        """Return a segment's key as it may lie on the medium."""
-        nonce = os.urandom(_NONCE_BYTES)
-        wrapped = AESGCM(self._wrapping()).encrypt(nonce, secret, _vouched(head))
-        return WrappedKey(self.id, nonce, wrapped, head)
-
-    def unwrap(self, key: WrappedKey) -> bytes:
-        """Return the segment's key.
-
-        Raises
-        ------
-        VaultError
-            It does not open: it was changed, or this is another device's key.
-        """
-        try:
-            return AESGCM(self._wrapping()).decrypt(key.nonce, key.wrapped, _vouched(key.head))
-        except InvalidTag:
-            raise VaultError(
-                f"the key of segment {key.head.stem} does not open with the device key "
-                f"{self.id.hex()}: one of the two was changed; nothing was touched, bring back the "
-                f"right one from a backup"
-            ) from None
-
-    def _wrapping(self) -> bytes:
-        return hmac.digest(self.secret, b"homeward vault wrapping 1", hashlib.sha256)
+    wrapped = Wrapped(key.device_id, key.nonce, key.wrapped)
+    return ring.unwrap(wrapped, _vouched(key.head), f"segment {key.head.stem}")
 
 
 class SegmentKey:
@@ -91,7 +57,7 @@ class SegmentKey:
 
     def __init__(self, segment_id: bytes, secret: bytes | None = None) -> None:
         self._next = 0 if secret is None else None
-        self.secret = os.urandom(layout.KEY_BYTES) if secret is None else secret
+        self.secret = os.urandom(KEY_BYTES) if secret is None else secret
         self._id = segment_id
         self._cipher = AESGCM(self.secret)
 

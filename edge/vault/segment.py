@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
+from edge.keys import KeyRing
+from edge.keys.medium import sync_folder
 from edge.packetlog import RECAP
 from edge.records import Packet
 from edge.vault import layout
 from edge.vault.folder import KEY, SEGMENT
-from edge.vault.keyfile import sync_folder
-from edge.vault.keys import KeyRing
 from edge.vault.layout import Begin, Head, Hole, Kind, Pin
-from edge.vault.sealing import SegmentKey
+from edge.vault.sealing import SegmentKey, wrap
 from edge.vault.shaping import Shaper
 
 
@@ -72,7 +72,7 @@ class NewSegment:
         self._fd = -1
         try:
             # The key first: blocks without their key would be lost, a key without blocks is none.
-            write_key(self.path.with_suffix(KEY), ring.wrap(self._key.secret, head))
+            write_key(self.path.with_suffix(KEY), wrap(ring, self._key.secret, head))
             self._fd = os.open(self._lies, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             self._queue(layout.pack_head(head))
             self.add(Kind.BEGIN, msgspec.json.encode(begin), 0, head.boot_s, head.boot_s)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from edge.keys import KeyRing
 from edge.vault import layout, scan
 from edge.vault.folder import Segment, gone, segments
-from edge.vault.keys import KeyRing
-from edge.vault.layout import Begin, Kind, VaultError
+from edge.vault.layout import UNREADABLE, Begin, Kind
 from edge.vault.reading import entries
 from edge.vault.scan import VaultReport
 
@@ -42,7 +42,7 @@ def verify(
                 _look(segment, report)
             else:
                 chain.take(segment, ring)
-        except VaultError as error:  # given up by the monitor while we read
+        except UNREADABLE as error:  # given up by the monitor while we read
             if segment.path.exists():
                 report.n_unreadable += 1
                 report.say(str(error))

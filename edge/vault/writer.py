@@ -10,14 +10,13 @@ from types import TracebackType
 from typing import Final, Self
 
 from edge.clock import STEP_S, WallEntry
+from edge.keys import KeyRing, Passphrase, open_keys
 from edge.packetlog import LogError
 from edge.packetlog.layout import MAX_NAME_LETTERS
 from edge.records import Packet
 from edge.vault import keeping, scan
 from edge.vault.bounds import HURRIED_BLOCK_S, HURRY_S, PIN_S, Bounds
 from edge.vault.folder import FOLDER, ROLL, Lock, changing, device_ids, segments, tidy
-from edge.vault.keyfile import Passphrase
-from edge.vault.keys import KeyRing, open_keys
 from edge.vault.layout import Begin, Head, Pin, VaultError
 from edge.vault.segment import NewSegment
 from edge.vault.shaping import Shaper
@@ -335,8 +334,10 @@ def open_writer(
 
     Raises
     ------
+    KeysError
+        The key is gone though something is encrypted, or does not open.
     VaultError
-        The key is gone though something is encrypted, does not open, or another process writes.
+        Another process writes.
     """
     folder = data_dir / FOLDER
     ring = open_keys(data_dir, device_ids(folder), passphrase=passphrase)

@@ -6,9 +6,9 @@ from datetime import datetime
 
 import pytest
 
+from edge.keys.ring import NAME
 from edge.readers import simulated
 from edge.vault.folder import segments
-from edge.vault.keys import NAME
 from tests.edge.cli.box import Box
 from tests.edge.vault.kit import Clock, assign, start, wave, write
 
@@ -92,7 +92,7 @@ def test_damage_is_found_with_and_without_the_key(box):
     found = box.call("vault", "verify")
     assert found.returncode == 1
     assert "1 damaged places" in found.stdout
-    assert "the key of the vault is gone" in found.stdout.replace("\n", " ")
+    assert "the key of this box is gone" in found.stdout.replace("\n", " ")
 
 
 def test_a_span_is_forgotten_and_the_rest_stays(box):

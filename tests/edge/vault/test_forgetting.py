@@ -7,6 +7,10 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from edge.keys import KeysError, new_key
+from edge.keys.keyfile import plain as plain_file
+from edge.keys.keyfile import write_key_file
+from edge.keys.ring import NAME
 from edge.packetlog import RECAP
 from edge.records import Packet
 from edge.vault import (
@@ -26,9 +30,6 @@ from edge.vault import forgetting as forgetting_module
 from edge.vault import keeping as keeping_module
 from edge.vault.bounds import DAY_S
 from edge.vault.folder import device_ids, segments
-from edge.vault.keyfile import KeysError, write_key_file
-from edge.vault.keyfile import plain as plain_file
-from edge.vault.keys import NAME, new_key
 from tests.edge.vault.kit import SMALL, WALL_S, Clock, assign, read, start, wave, write
 
 SPAN = WallSpan(WALL_S + 20.0, WALL_S + 40.0)

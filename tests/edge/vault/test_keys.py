@@ -6,6 +6,10 @@ import stat
 
 import pytest
 
+from edge.keys import keyfile as keyfile_module
+from edge.keys import new_key
+from edge.keys.keyfile import STICK_FILE, plain, shared, under_passphrase, write_key_file
+from edge.keys.ring import NAME, NEW, find_keys
 from edge.vault import (
     KeysError,
     Protection,
@@ -16,10 +20,7 @@ from edge.vault import (
     rotate,
     verify,
 )
-from edge.vault import keyfile as keyfile_module
 from edge.vault.folder import device_ids
-from edge.vault.keyfile import STICK_FILE, plain, shared, under_passphrase, write_key_file
-from edge.vault.keys import NAME, NEW, find_keys, new_key
 from tests.edge.vault.kit import SMALL, Clock, read, start, wave, write
 
 SECRET = "correct horse battery"  # noqa: S105

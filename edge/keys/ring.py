@@ -3,7 +3,7 @@
 Where it is looked for, in this order: systemd's credential ``homeward.key``; the file
 ``homeward.key`` in the data directory, made at first use. A second file, ``homeward.key.new``, is
 there while the key is being changed: then both open what they wrapped, and the new one wraps.
-No key is ever made where the vault already holds something that another key has wrapped.
+No key is ever made where something lies already that another key has wrapped.
 """
 
 from __future__ import annotations
@@ -16,21 +16,14 @@ from typing import Final
 
 import msgspec
 
-from edge.vault.keyfile import (
-    KeyFile,
-    KeysError,
-    Passphrase,
-    opened,
-    plain,
-    read_key_file,
-    shred,
-    write_key_file,
-)
-from edge.vault.layout import KEY_BYTES, Head, WrappedKey
-from edge.vault.sealing import DeviceKey
+from edge.keys.device import DeviceKey, KeysError, Wrapped, new_key
+from edge.keys.keyfile import KeyFile, Passphrase, opened, plain, read_key_file, write_key_file
+from edge.keys.medium import holding, shred
 
 NAME: Final = "homeward.key"
 NEW: Final = "homeward.key.new"
+WRAPPED: Final = ("*.db.key", "vault/*.key")
+"""What lies in a data directory that only a device key opens."""
 
 
 class Protection(StrEnum):
@@ -43,21 +36,23 @@ class Protection(StrEnum):
 
 
 SENTENCES: Final = {
-    Protection.FILE: "The vault's key lies beside it in a file of this user: a copy of the vault "
-    "alone cannot be read, but whoever takes the card, or a backup of the whole box, reads it all.",
-    Protection.CREDENTIAL: "The vault's key is a systemd credential: copies and backups without "
-    "the host's secret cannot be read; whoever takes the whole card has that secret too, unless it "
-    "is sealed in a TPM, which a Pi does not have.",
-    Protection.PASSPHRASE: "The vault's key opens with a passphrase only: who takes the card must "
-    "guess it; after a restart nothing is kept in the vault until somebody has typed it.",
-    Protection.SHARE: "Half of the vault's key is on a USB stick: who takes the card without the "
-    "stick cannot read it; without the stick nothing is kept in the vault after a restart. Keep a "
-    "copy of the stick elsewhere.",
+    Protection.FILE: "The key of vault and records lies beside them in a file of this user: a copy "
+    "of them alone cannot be read, but whoever takes the card, or a backup of the whole box, reads "
+    "it all.",
+    Protection.CREDENTIAL: "The key of vault and records is a systemd credential: copies and "
+    "backups without the host's secret cannot be read; whoever takes the whole card has that "
+    "secret too, unless it is sealed in a TPM, which a Pi does not have.",
+    Protection.PASSPHRASE: "The key of vault and records opens with a passphrase only: who takes "
+    "the card must guess it; after a restart nothing is kept until somebody has typed it, and the "
+    "alarms go on meanwhile.",
+    Protection.SHARE: "Half of the key of vault and records is on a USB stick: who takes the card "
+    "without the stick cannot read it; without the stick nothing is kept after a restart, and the "
+    "alarms go on meanwhile. Keep a copy of the stick elsewhere.",
 }
 
 
 class KeyRing:
-    """The keys that open this vault, the one that wraps first.
+    """The keys that open what this box keeps, the one that wraps first.
 
     Parameters
     ----------
@@ -83,27 +78,25 @@ class KeyRing:
         """What the protection is worth, for people."""
         return SENTENCES[self.protection]
 
-    def wrap(self, secret: bytes, head: Head) -> WrappedKey:
-        """Return a segment's key as it may lie on the medium."""
-        return self.newest.wrap(secret, head)
+    def wrap(self, secret: bytes, context: bytes) -> Wrapped:
+        """Return a secret as it may lie on the medium; see `DeviceKey.wrap`."""
+        return self.newest.wrap(secret, context)
 
-    def unwrap(self, key: WrappedKey) -> bytes:
-        """Return a segment's key.
+    def unwrap(self, wrapped: Wrapped, context: bytes, what: str) -> bytes:
+        """Return the secret; see `DeviceKey.unwrap`.
 
         Raises
         ------
         KeysError
-            Another device key has wrapped it.
-        VaultError
-            It was changed.
+            Another device key has wrapped it, or it was changed.
         """
         for known in self.keys:
-            if known.id == key.device_id:
-                return known.unwrap(key)
+            if known.id == wrapped.device_id:
+                return known.unwrap(wrapped, context, what)
         raise KeysError(
-            f"segment {key.head.stem} is encrypted under the device key {key.device_id.hex()}, and "
-            f"this box has {', '.join(known.id.hex() for known in self.keys)}: bring that key back "
-            f"from a backup; nothing was touched"
+            f"{what} is encrypted under the device key {wrapped.device_id.hex()}, and this box has "
+            f"{', '.join(known.id.hex() for known in self.keys)}: bring that key back from a "
+            f"backup; nothing was touched"
         )
 
 
@@ -167,7 +160,7 @@ def open_keys(
     Parameters
     ----------
     wrapped_by : Collection[bytes]
-        Ids of the device keys under which the vault holds something.
+        Ids of the device keys under which something is known to be wrapped.
     passphrase : Passphrase | None
         Asks a person, where a key wants it.
     make : bool
@@ -176,11 +169,11 @@ def open_keys(
     Raises
     ------
     KeysError
-        A key cannot be opened, or it is gone and the vault is not empty.
+        A key cannot be opened, or it is gone and something was wrapped.
     """
     found = find_keys(data_dir, credentials)
     if not found:
-        return _first(data_dir, wrapped_by, make=make)
+        found = _first(data_dir, wrapped_by, credentials, make=make)
     keys: dict[bytes, DeviceKey] = {}
     for one in found:
         key = opened(one.told, one.path, passphrase)
@@ -188,29 +181,30 @@ def open_keys(
     return KeyRing(tuple(keys.values()), found[0].protection)
 
 
-def _first(data_dir: Path, wrapped_by: Collection[bytes], *, make: bool) -> KeyRing:
+def _first(
+    data_dir: Path, wrapped_by: Collection[bytes], credentials: Path | None, *, make: bool
+) -> list[Found]:
+    """Make the first key; where another thread or process was quicker it is theirs."""
     path = data_dir / NAME
-    if wrapped_by:
-        names = ", ".join(sorted(name.hex() for name in wrapped_by))
+    wrapped = next((one for place in WRAPPED for one in data_dir.glob(place)), None)
+    if wrapped_by or wrapped is not None:
+        names = ", ".join(sorted(name.hex() for name in wrapped_by)) or f"it ({wrapped})"
         raise KeysError(
-            f"the key of the vault is gone: there is no {path}, no credential {NAME}, and the "
-            f"vault is encrypted under {names}. Bring it back from a backup (a credential is only "
-            f"seen inside the monitor's service); `homeward vault forget --all` begins anew"
+            f"the key of this box is gone: there is no {path}, no credential {NAME}, and what was "
+            f"kept is encrypted under {names}. Bring it back from a backup (a credential is only "
+            f"seen inside the monitor's service). Without it: `homeward vault forget --all` begins "
+            f"anew with the packets, moving homeward.db and homeward.db.key away with the records"
         )
     if not make:
         raise KeysError(f"there is no key yet: {path} is made when the monitor first runs")
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with holding(data_dir):
+            if not (data_dir / NAME).exists():
+                write_key_file(path, plain(new_key()))
     except OSError as error:
-        raise KeysError(f"{data_dir} cannot be made: {error.strerror}; check it") from error
-    key = new_key()
-    write_key_file(path, plain(key))
-    return KeyRing((key,))
-
-
-def new_key() -> DeviceKey:
-    """Return a key nobody has."""
-    return DeviceKey(os.urandom(KEY_BYTES))
+        raise KeysError(f"{path} cannot be made: {error.strerror}; check it") from error
+    return find_keys(data_dir, credentials)
 
 
 def forget_keys(data_dir: Path) -> None:

@@ -12,7 +12,6 @@ two random halves whose XOR is the key: either alone says nothing about it.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
@@ -25,8 +24,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from edge.vault.layout import KEY_BYTES, VaultError
-from edge.vault.sealing import DeviceKey
+from edge.keys.device import KEY_BYTES, DeviceKey, KeysError
+from edge.keys.medium import put_file
 
 Passphrase: TypeAlias = Callable[[], str]
 
@@ -37,10 +36,6 @@ LEAST_LETTERS: Final = 8
 _MAX_N: Final = 1 << 20
 MAX_FILE_BYTES: Final = 16 * 1024
 STICK_FILE: Final = "homeward-share.key"
-
-
-class KeysError(VaultError):
-    """A device key cannot be had; nothing was changed. The text says why and what to do."""
 
 
 class KeyFile(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -133,7 +128,7 @@ def _secret(told: KeyFile, path: Path, passphrase: Passphrase | None) -> bytes:
     other = read_key_file(other_path, private=False)
     if other is None:
         raise KeysError(
-            f"half of the vault's key is on a USB stick, and {other_path} is not there: plug it in"
+            f"half of the device's key is on a USB stick, and {other_path} is not there: plug it in"
         )
     if other.kind != "stick" or other.id != told.id:
         raise KeysError(f"{other_path} is the half of another key ({other.id}, not {told.id})")
@@ -198,7 +193,7 @@ def _check_rights(path: Path, about: os.stat_result) -> None:
     if about.st_mode & 0o077:
         raise KeysError(
             f"{path} is open to other users (mode {about.st_mode & 0o777:03o}), and it opens "
-            f"the vault: run `chmod 600 {path}`, then `homeward vault rotate-key`"
+            f"all that is kept: run `chmod 600 {path}`, then `homeward vault rotate-key`"
         )
 
 
@@ -210,50 +205,7 @@ def write_key_file(path: Path, told: KeyFile) -> None:
     KeysError
         It cannot be written.
     """
-    new = path.with_name(path.name + ".part")
     try:
-        new.unlink(missing_ok=True)
-        fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            raw = msgspec.json.encode(told) + b"\n"
-            if os.write(fd, raw) != len(raw):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        new.replace(path)
-        sync_folder(path.parent)
+        put_file(path, msgspec.json.encode(told) + b"\n")
     except OSError as error:
         raise KeysError(f"the key {path} cannot be written: {error.strerror}; check it") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Put what was made, renamed or removed in a folder on the medium."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def shred(path: Path) -> None:
-    """Overwrite a small file in place, then remove it; an OSError passes on.
-
-    A flash card may keep the old cells for a while all the same; that is told where it matters.
-    """
-    try:
-        fd = os.open(path, os.O_WRONLY)
-    except FileNotFoundError:
-        return
-    try:
-        overwrite(fd)
-    finally:
-        os.close(fd)
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def overwrite(fd: int) -> None:
-    """Overwrite an open file with zeros, on the medium when this returns."""
-    os.pwrite(fd, bytes(os.fstat(fd).st_size), 0)
-    os.fsync(fd)
