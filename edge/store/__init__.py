@@ -153,7 +153,7 @@ class Store(History):
             raise
 
     def add(self, outcome: Outcome, now_s: float) -> None:
-        """Take an outcome, and write what is due: an alert at once, the rest within a minute.
+        """Take an outcome, and write what is due: an alert at once, the rest in batches.
 
         Raises
         ------

@@ -3,6 +3,10 @@
 The monitor puts records in and never waits; whoever writes takes them out, and gives them back
 when the disk would not have them. While nothing can be written the oldest scores, gaps, summaries
 and clock lines give way to newer ones (counted); an alert never does.
+
+What waits here is not acknowledged: kill -9 or the plug takes it. Of alarms, answers and limits
+nothing waits; of all else no more than `BATCH_ROWS` records or `BATCH_S`. An orderly stop writes
+all of it.
 """
 
 from __future__ import annotations
@@ -31,8 +35,13 @@ from edge.store.stored import KeptAlerts
 
 _R = TypeVar("_R")
 
-BATCH_S = 60.0
-"""What is not an alert may wait this long: one transaction a minute keeps an SD card alive."""
+BATCH_ROWS, BATCH_S = 60, 600.0
+"""What is not an alert waits until there are so many records, or so long: every transaction wears
+an SD card, and one patient without alarms makes seven records a minute."""
+
+SOON_S = 60.0
+"""What the clock has newly become waits no longer than this: without it no record of the run, and
+nothing of the raw data, has a time of day."""
 
 MAX_SUMMARIES = 3_000
 """Two days of one-minute summaries."""
@@ -103,6 +112,8 @@ class Backlog:
         }
         self._kept: KeptAlerts | None = None
         self._oldest_s: float | None = None
+        self._soon_s: float | None = None
+        self._synchronised: bool | None = None
         self.n_dropped = 0
 
     def __len__(self) -> int:
@@ -140,6 +151,9 @@ class Backlog:
         with self._lock:
             self._append(self._clock, entry)
             self._begin(entry.boot_s)
+            if self._synchronised is not entry.synchronised:
+                self._synchronised = entry.synchronised
+                self._soon_s = entry.boot_s + SOON_S if self._soon_s is None else self._soon_s
 
     def vouch(self, entry: LedgerEntry, now_s: float) -> None:
         """Put in line what stands in the ledger alone."""
@@ -154,13 +168,15 @@ class Backlog:
             self._begin(kept.at.boot_s)
 
     def due(self, now_s: float) -> bool:
-        """Return whether to write: of alarms or limits anything waits, or else for `BATCH_S`.
+        """Return whether to write: of alarms or limits anything, or else much, or for long.
 
         What the alert engine remembers is due at once as well: whoever keeps it says how often, and
         what waits here is what a power cut takes.
         """
         with self._lock:
-            if self._kept is not None or any(self._at_once()):
+            if self._kept is not None or any(self._at_once()) or len(self) >= BATCH_ROWS:
+                return True
+            if self._soon_s is not None and now_s >= self._soon_s:
                 return True
             oldest_s = self._oldest_s
             return oldest_s is not None and now_s - oldest_s >= BATCH_S
@@ -183,7 +199,7 @@ class Backlog:
             self._kept = None
             for queue in queues:
                 queue.clear()
-            self._oldest_s = None
+            self._oldest_s = self._soon_s = None
             return batch
 
     def give_back(self, batch: Batch, now_s: float) -> None:

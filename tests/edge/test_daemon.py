@@ -279,12 +279,14 @@ def test_a_store_that_breaks_while_it_is_used_is_put_aside_and_begun_anew(
     assert path.with_name("homeward.db.damaged-1").exists()
 
 
-def test_the_last_minute_is_written_at_the_end(tmp_path: Path) -> None:
+def test_what_waits_for_more_is_written_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "homeward.db"
 
     async def act(recorder: Recorder) -> None:
         await until(lambda: not recorder.report().trouble)
         recorder.add([], Outcome((summary(),)), CLOCK.now_s())
+        await asyncio.sleep(0.1)
+        assert recorder.report().n_waiting == 1
 
     record_until(lambda: Recorder(path, RUN, CLOCK.now_s), act)
     with History.open(path) as history:

@@ -36,7 +36,7 @@ delays of their own. `tests/edge/daemon/test_boxwatch.py` and
 at once, and it is believed 7.5 s after the start (`edge.annunciators._pace`). Nothing is
 written to find out whether writing works: one flush every few seconds would wear the card more
 than all the records do. So a disk that refuses writes without becoming read-only is found at the
-next record: at once where it is an alert, within a minute otherwise; the 8 s count from there.
+next write: at once where it is an alert, within ten minutes otherwise; the 8 s count from there.
 
 A file that is not there, or a part that is not used, is not known: its rule cannot tell, and says
 nothing. Who builds another part hands it to `BoxWatch.know_with`.

@@ -37,7 +37,7 @@ from edge.records import (
     Verdict,
 )
 from edge.store import Backlog, History, KeptAlerts, Run, Store, StoreError
-from edge.store.backlog import BATCH_S, MAX_SUMMARIES
+from edge.store.backlog import BATCH_ROWS, BATCH_S, MAX_SUMMARIES, SOON_S
 
 CLOCK = WallEntry("boot-1", 12.0, 1_700_000_000.0, synchronised=True)
 RUN = Run("run-1", "boot-1", 10.0, "0.1.0", "digest", "model-1")
@@ -271,15 +271,35 @@ def test_alerts_and_summaries_wait_in_the_outbox_under_ids_of_their_own(path: Pa
         assert store.outbox() == waiting[1:]
 
 
-def test_an_alert_is_written_at_once_and_the_rest_within_a_minute(path: Path) -> None:
+def test_an_alert_is_written_at_once_and_takes_along_what_waits(path: Path) -> None:
     with Store.begin(path, RUN) as store:
         store.add(Outcome((summary(),)), now_s=100.0)
         store.add(Outcome((summary(60.0),)), now_s=100.0 + BATCH_S - 0.25)
         assert store.counts()["summaries"] == 0
         store.add(Outcome(), now_s=100.0 + BATCH_S)
         assert store.counts()["summaries"] == 2
-        store.add(Outcome((summary(120.0), alert())), now_s=200.0)
+        store.add(Outcome((summary(120.0), alert())), now_s=100.0 + BATCH_S)
         assert (store.counts()["summaries"], store.counts()["alerts"]) == (3, 1)
+
+
+def test_what_is_no_alert_is_written_sixty_records_at_a_time(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        for number in range(BATCH_ROWS - 1):
+            store.add(Outcome((summary(60.0 * number),)), now_s=100.0)
+        assert store.counts()["summaries"] == 0
+        store.add(Outcome((SCORE,)), now_s=100.0)
+        assert store.counts()["summaries"] == BATCH_ROWS - 1
+        assert store.counts()["scores"] == 1
+
+
+def test_what_the_clock_has_newly_become_is_written_within_a_minute(path: Path) -> None:
+    with Store.begin(path, RUN) as store:
+        for boot_s, synchronised in ((10.0, False), (100.0, False), (700.0, True), (800.0, True)):
+            store.backlog.add_clock(WallEntry("boot-1", boot_s, 1e9 + boot_s, synchronised))
+            assert not store.backlog.due(boot_s + SOON_S - 0.25)
+            is_news = boot_s in {10.0, 700.0}
+            assert store.backlog.due(boot_s + SOON_S) is is_news
+            store.flush(boot_s + SOON_S)
 
 
 def test_beats_and_features_are_not_rows(path: Path) -> None:
