@@ -40,6 +40,8 @@ from edge.control.board import (
 )
 from edge.daemon.intake import LinkReport
 from edge.daemon.roundtrip import RoundTrip
+from edge.egress.board import outside, sentences, urgent_first
+from edge.egress.bounds import MAX_NAME, cut
 from edge.live import Live
 from edge.pipeline import Pipeline
 from edge.records import AlarmEvent, Alert, AlertState, Record, Role, Step
@@ -107,6 +109,8 @@ class Noticeboard:
         self._pipeline, self._run, self._now_s, self._wall = pipeline, run, now_s, wall
         self._links, self._acknowledge = links, acknowledge
         self.noticed = Noticed()
+        self.pseudonym: Callable[[str], str] = str
+        """Gives the id under which a patient is known outside; what is said of one goes by it."""
         self.delivered: deque[Delivered] = deque(maxlen=N_DELIVERED)
         """What the notifier reported, the latest last."""
         self.ledger: Callable[[Delivered], Awaitable[Any]] | None = None
@@ -172,21 +176,21 @@ class Noticeboard:
         def told(alert: Alert, step: Step) -> AlertNotice:
             to = holders.get(alert.patient) or holders.get("") or ""
             utc = (self._utc(alert.since_s), self._utc(alert.at_s))
-            return notice_of(alert, step, to, utc, details=details)
+            return notice_of(alert, step, to, utc, details=details, pseudonym=self.pseudonym)
 
         return Board(
             self._change,
             self._run.run_id,
             self._run.boot_id,
-            self.noticed.box,
+            cut(self.noticed.box, MAX_NAME),
             live.now_s,
             now_s,
             quality,
             live.now_s > self._run.started_s,
-            tuple(self._not_watching(live, now_s)),
+            sentences(self._not_watching(live, now_s)),
             live.signal.priority if live.signal.audible else None,
             live.signal.paused,
-            tuple(told(alert, carried.get(alert.id, Step.BOX)) for alert in live.alerts),
+            urgent_first(told(alert, carried.get(alert.id, Step.BOX)) for alert in live.alerts),
             tuple(told(alert, step) for alert, step in self._ended),
             self.round_trip.asked,
         )
@@ -243,7 +247,7 @@ class Noticeboard:
             ages[source.patient] = min(ages[source.patient], source.age_s)
         for patient in self.noticed.patients:
             if not ages.get(patient, now_s - self._run.started_s) <= UNHEARD_S:
-                yield f"nothing is heard of {patient}"
+                yield f"nothing is heard of {outside(patient, self.pseudonym)}"
 
     def _utc(self, at_s: float) -> datetime | None:
         with suppress(LookupError):

@@ -336,7 +336,10 @@ def test_an_alarm_waits_for_no_test(tmp_path: Path) -> None:
     play(tmp_path, body)
 
 
-FORBIDDEN = ("edge.dsp.ring", "edge.packetlog", "edge.readers", "edge.pipeline", "edge.store")
+FORBIDDEN = (
+    *("edge.dsp.ring", "edge.packetlog", "edge.readers", "edge.pipeline", "edge.store"),
+    *("edge.vault", "edge.export"),
+)
 
 
 def test_what_tells_people_cannot_see_raw_data() -> None:
