@@ -338,7 +338,7 @@ def test_an_alarm_waits_for_no_test(tmp_path: Path) -> None:
 
 FORBIDDEN = (
     *("edge.dsp.ring", "edge.packetlog", "edge.readers", "edge.pipeline", "edge.store"),
-    *("edge.vault", "edge.export"),
+    *("edge.vault", "edge.export", "edge.keys"),
 )
 
 
