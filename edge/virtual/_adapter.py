@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bumble.controller import Controller
 from bumble.device import Advertisement, Connection, Device, DeviceConfiguration
-from bumble.hci import Address, OwnAddressType
+from bumble.hci import Address
 from bumble.keys import MemoryKeyStore
 from bumble.pairing import PairingConfig
 
@@ -20,6 +20,7 @@ from edge.virtual._dbus_tree import Tree, Values, bluez_error
 from edge.virtual._discovery import Discovery
 from edge.virtual._ether import HUNG_UP, HUNG_UP_HERE, Ether
 from edge.virtual._faults import Faults
+from edge.virtual._links import Linking
 from edge.virtual._remote import DEVICE, Remote
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,6 @@ log = logging.getLogger(__name__)
 ADAPTER: Final = "org.bluez.Adapter1"
 FORGET_S: Final = 180.0
 """A device that is not paired and was not heard for so long is forgotten."""
-_LINK_S: Final = 2.0
-"""Time the controller has for a link to a device it has just heard."""
-
 
 _FRESH: Final[Values] = {
     "AddressType": "public",
@@ -83,7 +81,6 @@ class Adapter:
         self.discovery = Discovery(faults)
         self._n_listening = 0
         self._scanning = asyncio.Lock()
-        self._linking = asyncio.Lock()
         self._keys = MemoryKeyStore()
         self._aging: asyncio.Task[None] | None = None
         self.controller = Controller(name, link=ether, public_address=address)
@@ -95,6 +92,7 @@ class Adapter:
         self.device.keystore = self._keys
         self.device.pairing_config_factory = self._pairing
         self.device.on("advertisement", self._hear)
+        self.links = Linking(self.device, self.controller)
 
     async def start(self) -> None:
         """Switch the radio on."""
@@ -239,25 +237,6 @@ class Adapter:
         finally:
             self._n_listening -= 1
             await self._scan()
-
-    async def link_to(self, address: Address) -> Connection:
-        """Make a link to a device that is there now.
-
-        Raises
-        ------
-        TimeoutError
-            It was not there any more.
-        """
-        async with self._linking:
-            try:
-                async with asyncio.timeout(_LINK_S):
-                    return await self.device.connect(
-                        address, own_address_type=OwnAddressType.PUBLIC, timeout=None
-                    )
-            finally:
-                # bumble's controller answers a cancel, and goes on waiting all the same.
-                self.controller.pending_le_connection = None
-                self.device.le_connecting = False
 
     async def has_keys(self, address: Address) -> bool:
         """Return whether there is a bond with a device."""

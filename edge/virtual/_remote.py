@@ -230,7 +230,7 @@ class Remote:
                 self.heard.clear()
                 await self.heard.wait()
                 with suppress(TimeoutError):
-                    return await self.adapter.link_to(self.address)
+                    return await self.adapter.links.make(self.address)
 
     def _begin(self, link: Connection) -> None:
         if not alive(link):
