@@ -187,9 +187,18 @@ def _exit_code(error: Exception) -> int | None:
     for kind in type(error).__mro__:
         code = KNOWN_ERRORS.get(f"{kind.__module__}.{kind.__qualname__}")
         if code is not None:
-            typer.echo(f"homeward: {error}", err=True)
+            typer.echo(f"homeward: {_printable(error)}", err=True)
             return code
     return None
+
+
+def _printable(error: Exception) -> str:
+    """Return the text of an error; where it goes to the journal, without anything personal."""
+    if "JOURNAL_STREAM" not in os.environ or sys.stderr.isatty():
+        return str(error)
+    from edge.journal.lines import printable_error
+
+    return printable_error(error, to_journal=True)
 
 
 def _broken_pipe(error: BrokenPipeError) -> int:

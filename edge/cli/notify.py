@@ -6,15 +6,15 @@ import asyncio
 import fcntl
 import os
 import sys
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import structlog
 import typer
 
 import edge.notices.channels
 from edge.cli import DONE, FAILED, FOUND
+from edge.cli._names import know_names
 from edge.cli._shared import (
     AsJson,
     CommandError,
@@ -28,12 +28,13 @@ from edge.cli._shared import (
 from edge.clock import BootClock
 from edge.config import Config, Notice, load
 from edge.discover import discover
+from edge.journal import NAMES, open_journal
 from edge.notices import NoticesError
 from edge.notices.channels import Channel
 from edge.notices.deadman import NAME, ping
 from edge.notices.notifier import Notifier
 from edge.notices.proof import prove
-from edge.notices.secret import Secret, read_secret
+from edge.notices.secret import read_secret
 from edge.notices.ways import Open, open_ways
 from edge.records import Priority
 
@@ -77,7 +78,9 @@ def command(
         return _check(settings, ways, as_json=json)
     if test:
         return _test(settings, ways, as_json=json)
-    _log_plainly([one.secret for one in ways if one.secret is not None])
+    open_journal(sys.stderr)
+    know_names(settings)
+    NAMES.also += [one.secret.scrub for one in ways if one.secret is not None]
     lock = _take_place(settings.box.data_dir)
     try:
         asyncio.run(Notifier(settings, ways, BootClock()).run())
@@ -199,26 +202,3 @@ def _take_place(folder: Path) -> int:
             f"a notifier is running here already ({folder}): stop it first"
         ) from None
     return lock
-
-
-def _log_plainly(secrets: Sequence[Secret]) -> None:
-    """Log as ``key=value`` lines on standard error, without any address, whoever logs it."""
-
-    def scrub(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401
-        for name, value in event.items():
-            for secret in secrets:
-                if isinstance(value, str):
-                    value = secret.scrub(value)  # noqa: PLW2901
-            event[name] = value
-        return event
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            scrub,
-            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
-import logging
 import os
 import sys
 import uuid
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TextIO, cast
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -27,6 +26,7 @@ from edge.bundle import BundleError
 from edge.cli import FAILED
 from edge.cli._limits import load_to_run, reload_as_started
 from edge.cli._lines import Lines
+from edge.cli._names import know_names
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version
 from edge.clock import BootClock
 from edge.config import Config, Source, as_document
@@ -37,6 +37,7 @@ from edge.daemon.noticeboard import Noticed
 from edge.daemon.resume import clock_was_set, kept_in, tested_in
 from edge.devices import load
 from edge.discover import discover
+from edge.journal import open_journal
 from edge.pipeline import Scores
 from edge.readers import Reader, simulated
 from edge.readers import replay as played
@@ -85,7 +86,8 @@ def command(
     links = _links(settings, simulate, replay, uart or ())
     _prepare(settings.box.data_dir)
     lines = Lines(sys.stderr.fileno())
-    _log_plainly(lines)
+    open_journal(lines)
+    know_names(settings)
     if all(link.reader.name == BLUETOOTH for link in links) and not load(settings.box.data_dir):
         _log.warning("no sensor is paired yet: see `homeward scan` and `homeward pair`")
     scorer, trouble = _scorer(settings)
@@ -231,18 +233,3 @@ def _scorer(config: Config) -> tuple[Scores | None, str]:
 def _digest(config: Config) -> str:
     document = msgspec.json.encode(as_document(config), order="deterministic", enc_hook=str)
     return hashlib.sha256(document).hexdigest()
-
-
-def _log_plainly(lines: Lines) -> None:
-    """Log as ``key=value`` lines on standard error; the journal adds the time."""
-    # What asyncio has to say must not wait for a terminal either.
-    logging.basicConfig(stream=lines, format="level=%(levelname)s event=%(message)s")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, lines)),
-        cache_logger_on_first_use=True,
-    )

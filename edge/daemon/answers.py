@@ -44,6 +44,7 @@ from edge.daemon.people import People
 from edge.daemon.proof import Proof
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.daemon.selftest import AlarmPath, SelfTests
+from edge.journal import NAMES
 from edge.limits import Reload
 from edge.live import Live as LiveNumbers
 from edge.pipeline import Pipeline
@@ -154,6 +155,7 @@ class Answers:
         ControlError
             It cannot be answered; the text says why and what to do.
         """
+        NAMES.hear(request)  # what people typed is for the record, and never for the journal
         match request:
             case Acknowledge() | Tell() | Enter():
                 return await self._people.hear(request)
