@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from edge.records import Outcome
+from edge.store import egress
 from edge.store.backlog import Backlog, Batch
 from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of
 from edge.store.database import (
@@ -24,6 +25,7 @@ from edge.store.database import (
     quick_check,
     store_error,
 )
+from edge.store.erasing import Erasing
 from edge.store.history import History
 from edge.store.keeping import HeadKeeper, begun_anew
 from edge.store.migrations import migrate
@@ -42,9 +44,13 @@ from edge.store.records import (
     summary_row,
 )
 from edge.store.stored import (
+    Erased,
+    EraseRequest,
+    Keep,
     KeptAlerts,
     LedgerRow,
     Run,
+    Sent,
     StoredAlarmEvent,
     StoredAlert,
     StoredLink,
@@ -59,12 +65,16 @@ __all__ = [
     "DATABASE",
     "Backlog",
     "Batch",
+    "EraseRequest",
+    "Erased",
     "History",
+    "Keep",
     "KeptAlerts",
     "LedgerEntry",
     "LedgerKind",
     "LedgerRow",
     "Run",
+    "Sent",
     "Store",
     "StoreDamagedError",
     "StoreError",
@@ -83,7 +93,7 @@ DATABASE = "homeward.db"
 """The store's file in the data directory."""
 
 
-class Store(History):
+class Store(Erasing, History):
     """The store of one run of the monitor; one per data directory.
 
     Used by one thread at a time. Make it with `Store.begin`.
@@ -207,6 +217,7 @@ class Store(History):
                 self._insert("self_tests", tests)
                 changes = [setting_change_row(c, self._run_n) for c in batch.setting_changes]
                 self._insert("setting_changes", changes)
+                egress.insert(self._database, self._run_n, batch.egress)
                 self._insert_readings(batch)
                 self._insert_alerts(batch)
                 self._insert_summaries(batch)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from edge.clock import WallEntry
+from edge.egress.departure import Left
 from edge.records import (
     AlarmEvent,
     Alert,
@@ -56,6 +57,8 @@ MAX_ALARM_EVENTS = 10_000
 MAX_LEDGER = 10_000
 MAX_SELF_TESTS = 100
 MAX_SETTING_CHANGES = 10_000
+MAX_EGRESS = 2_000
+"""What left; a disk that hangs lets nothing leave but alarms when so much waits."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -72,6 +75,7 @@ class Batch(msgspec.Struct, frozen=True):
     ledger: tuple[LedgerEntry, ...] = ()
     self_tests: tuple[SelfTest, ...] = ()
     setting_changes: tuple[SettingChange, ...] = ()
+    egress: tuple[Left, ...] = ()
     kept: KeptAlerts | None = None
 
     def __bool__(self) -> bool:
@@ -99,6 +103,7 @@ class Backlog:
         self._ledger: deque[LedgerEntry] = deque(maxlen=MAX_LEDGER)
         self._self_tests: deque[SelfTest] = deque(maxlen=MAX_SELF_TESTS)
         self._setting_changes: deque[SettingChange] = deque(maxlen=MAX_SETTING_CHANGES)
+        self._egress: deque[Left] = deque(maxlen=MAX_EGRESS)
         self._queue_of: dict[type, deque[Any]] = {
             Alert: self._alerts,
             AlarmEvent: self._alarm_events,
@@ -132,6 +137,7 @@ class Backlog:
             self._ledger,
             self._self_tests,
             self._setting_changes,
+            self._egress,
         )
 
     def add(self, outcome: Outcome, now_s: float) -> None:
@@ -161,6 +167,17 @@ class Backlog:
             self._append(self._ledger, entry)
             self._begin(now_s)
 
+    def leave(self, left: Left, now_s: float) -> None:
+        """Put in line what leaves the box."""
+        with self._lock:
+            self._append(self._egress, left)
+            self._begin(now_s)
+
+    @property
+    def n_leaving(self) -> int:
+        """Messages that left, and are not written down yet."""
+        return len(self._egress)
+
     def keep(self, kept: KeptAlerts) -> None:
         """Put in line what the alert engine remembers now; it takes the place of the last."""
         with self._lock:
@@ -188,6 +205,7 @@ class Backlog:
             self._ledger,
             self._self_tests,
             self._setting_changes,
+            self._egress,
         )
 
     def take(self) -> Batch:
@@ -216,6 +234,7 @@ class Backlog:
             self._put_back(self._ledger, batch.ledger)
             self._put_back(self._self_tests, batch.self_tests)
             self._put_back(self._setting_changes, batch.setting_changes)
+            self._put_back(self._egress, batch.egress)
             self._kept = self._kept or batch.kept
             if batch:
                 # Overdue at once: whoever writes decides how soon to try again.

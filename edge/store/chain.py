@@ -44,7 +44,9 @@ class LedgerKind(StrEnum):
 
     RUN, CLOCK, ALERT, ALARM_EVENT, LIMIT and SELF_TEST vouch for rows of tables; DELIVERY is one
     stage of how an alert reached somebody; ENTRY is what a person entered; SETTING and DECISION
-    are what the alarms go by, and who decided it; CHAIN is what the chain has to say of itself.
+    are what the alarms go by, and who decided it; EGRESS vouches for what left the box, and tells
+    what became of it; CONSENT is what people let leave; CHAIN is what the chain has to say of
+    itself.
     """
 
     RUN = "run"
@@ -57,6 +59,8 @@ class LedgerKind(StrEnum):
     DECISION = "decision"
     LIMIT = "limit"
     SELF_TEST = "self_test"
+    EGRESS = "egress"
+    CONSENT = "consent"
     CHAIN = "chain"
 
 
@@ -148,6 +152,10 @@ VOUCHED: Final[Mapping[LedgerKind, Vouched]] = {
             row["asked_by"],
             row["ended_s"],
         ),
+    ),
+    LedgerKind.EGRESS: Vouched(
+        "egress",
+        lambda row: (row["run"], row["uuid"], "handed_over", row["process"], row["at_s"]),
     ),
 }
 """By kind. To have another append-only table vouched for is one row here, and in a migration

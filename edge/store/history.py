@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from edge.clock import WallEntry
+from edge.store import egress
 from edge.store.database import Database, StoreError, connect, store_error
 from edge.store.migrations import check_not_newer
 from edge.store.records import (
@@ -28,9 +29,11 @@ from edge.store.records import (
     summary_from,
 )
 from edge.store.stored import (
+    EraseRequest,
     KeptAlerts,
     LedgerRow,
     Run,
+    Sent,
     StoredAlarmEvent,
     StoredAlert,
     StoredLink,
@@ -171,6 +174,38 @@ class History:
             (limit,),
         )
         return self._read(rows, setting_change_from)
+
+    def sent(self, limit: int = MAX_ROWS, after: int = 0) -> list[Sent]:
+        """Return the latest messages that left, of those after number `after`."""
+        rows = self._rows(egress.select("egress.n > ?"), (after, limit))
+        return self._read(rows, egress.sent_from)
+
+    def sent_message(self, n: int) -> Sent | None:
+        """Return the message of a number; None: there is none."""
+        rows = self._rows(egress.select("egress.n = ?"), (n, 1))
+        return next(iter(self._read(rows, egress.sent_from)), None)
+
+    def became(self, uuids: Sequence[str]) -> dict[str, list[LedgerRow]]:
+        """Return what became of messages, by uuid: rows of the ledger, in order."""
+        found: dict[str, list[LedgerRow]] = {}
+        for uuid in uuids:
+            rows = self._ledger("ledger.ref = ? AND ledger.row IS NULL", (uuid, MAX_ROWS))
+            found[uuid] = rows
+        return found
+
+    def erase_requests(self, limit: int = MAX_ROWS) -> list[EraseRequest]:
+        """Return what receivers are to be asked to delete, and have not said they did."""
+        rows = self._rows(
+            "SELECT uuid, destination, uuids, asked_s, asked_by AS by, settled_s, runs.boot_id"
+            " FROM erase_requests JOIN runs ON runs.n = run WHERE settled_s IS NULL"
+            " ORDER BY erase_requests.n DESC LIMIT ?",
+            (limit,),
+        )
+        return self._read(rows, egress.erase_request_from)
+
+    def consents(self) -> list[LedgerRow]:
+        """Return the latest of what people let leave, or not."""
+        return self._ledger("ledger.kind = 'consent'", (MAX_ROWS,))
 
     def kept_alerts(self) -> KeptAlerts | None:
         """Return what the alert engine remembered last; None: nothing was ever kept."""

@@ -13,6 +13,7 @@ import sqlite3
 from pathlib import Path
 from uuid import uuid4
 
+from edge.store import egress
 from edge.store.chain import LedgerKind, take_over
 from edge.store.database import Database, Migrations, StoreError, store_error
 
@@ -255,6 +256,7 @@ STEPS = (
     "005_ledger",
     "006_limits",
     "007_self_tests",
+    "008_egress",
 )
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 
@@ -307,6 +309,12 @@ def _limits(database: Database) -> None:
 @MIGRATIONS(name=STEPS[6])
 def _self_tests(database: Database) -> None:
     for statement in _SELF_TESTS:
+        database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[7])
+def _egress(database: Database) -> None:
+    for statement in egress.SCHEMA:
         database.execute(statement)
 
 

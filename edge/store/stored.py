@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from edge.clock import WallEntry
+from edge.clock import TimeQuality, WallEntry
 from edge.records import (
     AlarmEvent,
     Alert,
@@ -134,6 +134,95 @@ class StoredLink(msgspec.Struct, frozen=True, tag="link", tag_field="record"):
     run_id: str
     boot_id: str
     link: LinkChange
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """How long the content of what left is kept.
+
+    Attributes
+    ----------
+    days : float
+        By the clock on the wall.
+    n_bytes : int
+        In all; the oldest goes first.
+    """
+
+    days: float = 90.0
+    n_bytes: int = 16_000_000
+
+
+class Sent(msgspec.Struct, frozen=True, tag="egress", tag_field="record"):
+    """A message that left, as it was stored; fields as of `edge.egress.departure`.
+
+    Attributes
+    ----------
+    n : int
+        Its number in the ledger.
+    run_id, boot_id : str
+        The run that wrote it down, and the boot its times belong to.
+    erased : bool
+        What it said is not kept any more.
+    headers, body : dict[str, str], bytes | None
+        What it said; empty and None where that is erased.
+    """
+
+    n: int
+    run_id: str
+    boot_id: str
+    uuid: str
+    at_s: float
+    until_s: float | None
+    wall_s: float | None
+    quality: TimeQuality | None
+    process: str
+    destination: str
+    host: str
+    kind: str
+    version: int
+    about: str
+    known_as: str
+    times: int
+    size: int
+    sha256: str
+    head_sha256: str
+    refs: tuple[str, ...]
+    late: bool
+    erased: bool
+    headers: dict[str, str] = {}
+    body: bytes | None = None
+
+
+class EraseRequest(msgspec.Struct, frozen=True, tag="erase_request", tag_field="record"):
+    """What a receiver is to be asked to delete.
+
+    Attributes
+    ----------
+    uuid : str
+        Of the request.
+    destination : str
+        Who is to be asked.
+    uuids : tuple[str, ...]
+        Ids under which it knows the messages.
+    asked_s, boot_id, by : float, str, str
+        When and by whom it was asked for.
+    settled_s : float | None
+        When the receiver said that it is done; None: it has not, or was not asked yet.
+    """
+
+    uuid: str
+    destination: str
+    uuids: tuple[str, ...]
+    asked_s: float
+    boot_id: str
+    by: str
+    settled_s: float | None = None
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """Messages whose content was erased; of those, the ones receivers are to be asked for."""
+
+    n: int
+    n_to_ask: int
 
 
 class Waiting(msgspec.Struct, frozen=True):

@@ -66,7 +66,7 @@ def test_an_untouched_record_is_whole_and_its_head_is_beside_it(path: Path) -> N
     verdict = verify(path)
     assert verdict.whole, verdict.flaws
     vouched = {"runs": 2, "clock_log": 11, "alerts": 22, "alarm_events": 22}
-    assert verdict.n_vouched == {**vouched, "self_tests": 0, "setting_changes": 0}
+    assert verdict.n_vouched == {**vouched, "self_tests": 0, "setting_changes": 0, "egress": 0}
     assert verdict.n_rows == 2 + 11 + 22 + 22 + 11
     assert verdict.head_file is HeadState.SAME
     assert str(read_head(path)) == verdict.head
@@ -378,8 +378,8 @@ def test_locks_that_were_taken_off_are_noted(path: Path) -> None:
     unlocked(path).close()
     (note,) = verify(path).notes
     assert note == (
-        "the lock against edits was taken off alarm_events, alerts, clock_log, ledger, runs, "
-        "self_tests, setting_changes"
+        "the lock against edits was taken off alarm_events, alerts, clock_log, egress, ledger, "
+        "runs, self_tests, setting_changes"
     )
 
 

@@ -1,0 +1,255 @@
+"""What left the box, in the store: facts that stay, content that can be erased.
+
+A row of ``egress`` says that a message left, when, to whom, of which kind, how long it was and
+its SHA-256; it is only ever appended, and the chain vouches for it. What it said lies beside it in
+``egress_content`` and can be erased: on request, after so many days, or where it takes too much
+room. The hash stays, so that what a receiver still has can be told to be that message.
+
+What became of a message stands in the ledger alone, under the message's uuid: ``sent``,
+``received``, ``failed``, ``erased``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+
+from edge.clock import TimeQuality
+from edge.egress.departure import Left, header_text
+from edge.store.database import Database
+from edge.store.stored import EraseRequest, Keep, Sent
+
+MAX_ERASED: Final = 100
+"""Messages in one request to delete."""
+NOT_RECEIVED: Final = ("ping", "question", "erase")
+"""Kinds that nobody has to delete: there is nothing in them."""
+
+
+SCHEMA: Final = (
+    # wall_s, quality: NULL where no wall time is known.
+    # until_s: of several that say nothing, the last.
+    """CREATE TABLE egress (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        uuid TEXT NOT NULL UNIQUE,
+        at_s REAL NOT NULL,
+        until_s REAL,
+        wall_s REAL,
+        quality TEXT,
+        process TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        host TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        about TEXT NOT NULL,
+        known_as TEXT NOT NULL,
+        times INTEGER NOT NULL CHECK (times > 0),
+        size INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        head_sha256 TEXT NOT NULL,
+        refs TEXT NOT NULL,
+        late INTEGER NOT NULL CHECK (late IN (0, 1))
+    ) STRICT""",
+    """CREATE TRIGGER egress_is_not_edited BEFORE UPDATE ON egress
+        BEGIN SELECT raise(ABORT, 'what left is only ever appended'); END""",
+    """CREATE TRIGGER egress_is_not_deleted BEFORE DELETE ON egress
+        BEGIN SELECT raise(ABORT, 'what left is only ever appended'); END""",
+    # What it said: not vouched for, so that it can be erased. The hash beside it stays.
+    """CREATE TABLE egress_content (
+        egress INTEGER PRIMARY KEY REFERENCES egress (n),
+        headers TEXT NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT""",
+    # What receivers are to be asked to delete; uuids: JSON, the ids under which they know it.
+    """CREATE TABLE erase_requests (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        uuid TEXT NOT NULL UNIQUE,
+        destination TEXT NOT NULL,
+        uuids TEXT NOT NULL,
+        asked_s REAL NOT NULL,
+        asked_by TEXT NOT NULL,
+        settled_s REAL
+    ) STRICT""",
+    "CREATE INDEX erase_requests_waiting ON erase_requests (n) WHERE settled_s IS NULL",
+)
+"""Migration 008_egress."""
+
+
+def insert(database: Database, run_n: int, leaving: Sequence[Left]) -> None:
+    """Write down what leaves, in the transaction that is open; the same again is left out."""
+    for left in leaving:
+        what = left.what
+        row = {
+            "run": run_n,
+            "uuid": what.uuid,
+            "at_s": what.at_s,
+            "until_s": left.until_s,
+            "wall_s": left.wall_s,
+            "quality": left.quality.value if left.quality is not None else None,
+            "process": what.process,
+            "destination": what.destination,
+            "host": what.host,
+            "kind": what.kind.value,
+            "version": what.version,
+            "about": what.about,
+            "known_as": what.known_as,
+            "times": left.times,
+            "size": len(what.body),
+            "sha256": left.sha256,
+            "head_sha256": left.head_sha256,
+            "refs": msgspec.json.encode(what.refs).decode(),
+            "late": int(what.late),
+        }
+        cursor = database.execute(
+            f"INSERT OR IGNORE INTO egress ({', '.join(row)})"  # noqa: S608  # our own names
+            f" VALUES ({', '.join('?' * len(row))})",
+            list(row.values()),
+        )
+        if cursor.rowcount and not what.empty:
+            database.execute(
+                "INSERT INTO egress_content (egress, headers, body) VALUES (?, ?, ?)",
+                (cursor.lastrowid, header_text(what.headers), what.body),
+            )
+
+
+def select(which: str) -> str:
+    """Return the question for messages, with what they said where that is still there."""
+    return (
+        "SELECT egress.*, runs.run_id, runs.boot_id, headers, body,"  # noqa: S608  # our own
+        " egress_content.egress IS NOT NULL AS whole FROM egress"
+        " JOIN runs ON runs.n = egress.run LEFT JOIN egress_content ON egress_content.egress = "
+        f"egress.n WHERE {which} ORDER BY egress.n DESC LIMIT ?"
+    )
+
+
+def sent_from(row: dict[str, Any]) -> Sent:
+    """Return a message from its row.
+
+    Raises
+    ------
+    ValueError, TypeError, msgspec.DecodeError
+        What is in it makes no sense.
+    """
+    whole = bool(row.pop("whole"))
+    headers, body = row.pop("headers"), row.pop("body")
+    row.pop("run")
+    quality = row.pop("quality")
+    has_content = row["size"] > 0 or row["head_sha256"] != _NO_HEADERS
+    return Sent(
+        **{
+            **row,
+            "refs": msgspec.json.decode(row["refs"], type=tuple[str, ...]),
+            "late": bool(row["late"]),
+            "quality": None if quality is None else TimeQuality(quality),
+            "erased": has_content and not whole,
+            "headers": msgspec.json.decode(headers, type=dict[str, str]) if whole else {},
+            "body": bytes(body) if whole else None if has_content else b"",
+        }
+    )
+
+
+def erase_request_from(row: dict[str, Any]) -> EraseRequest:
+    """Return a request to delete from its row.
+
+    Raises
+    ------
+    ValueError, TypeError, msgspec.DecodeError
+        What is in it makes no sense.
+    """
+    return EraseRequest(**{**row, "uuids": msgspec.json.decode(row["uuids"], type=tuple[str, ...])})
+
+
+def erase(database: Database, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Erase the content of messages, in the open transaction; return those that had some.
+
+    The bytes are overwritten in the file (`overwriting`), and gone from the log of the database
+    with its next checkpoint.
+    """
+    gone = []
+    for n in numbers:
+        found = database.execute("DELETE FROM egress_content WHERE egress = ?", (n,)).rowcount
+        if found:
+            cursor = database.execute(
+                "SELECT n, uuid, destination, kind, known_as FROM egress WHERE n = ?", (n,)
+            )
+            names = [column[0] for column in cursor.description]
+            gone.append(dict(zip(names, cursor.fetchone(), strict=True)))
+    return gone
+
+
+def ask_receivers(
+    database: Database, run_n: int, gone: Sequence[dict[str, Any]], by: str, at_s: float
+) -> int:
+    """Put in line that receivers are to delete what they were sent; return how many messages.
+
+    Nobody is asked yet: the sender that will is still to come.
+    """
+    by_name: dict[str, list[str]] = {}
+    for row in gone:
+        if row["kind"] not in NOT_RECEIVED and row["known_as"]:
+            known = by_name.setdefault(row["destination"], [])
+            if row["known_as"] not in known:
+                known.append(row["known_as"])
+    for destination, uuids in by_name.items():
+        for start in range(0, len(uuids), MAX_ERASED):
+            part = uuids[start : start + MAX_ERASED]
+            database.execute(
+                "INSERT INTO erase_requests (run, uuid, destination, uuids, asked_s, asked_by)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (run_n, str(uuid4()), destination, msgspec.json.encode(part).decode(), at_s, by),
+            )
+    return sum(map(len, by_name.values()))
+
+
+def outlived(database: Database, keep: Keep, now_wall_s: float | None) -> list[int]:
+    """Return the numbers of messages whose content has been kept long enough, oldest first.
+
+    What was sent before one that is too old is too old as well, whatever its own clock showed.
+    """
+    last = 0
+    if now_wall_s is not None:
+        (old,) = database.execute(
+            "SELECT coalesce(max(n), 0) FROM egress WHERE quality IN ('synced', 'holdover')"
+            " AND wall_s < ?",
+            (now_wall_s - keep.days * 86400.0,),
+        ).fetchone()
+        last = int(old)
+    total = 0
+    sizes = database.execute(
+        "SELECT egress, length(body) + length(headers) FROM egress_content ORDER BY egress DESC"
+    )
+    for n, size in sizes:
+        total += size
+        if total > keep.n_bytes:
+            last = max(last, n)
+            break
+    rows = database.execute(
+        "SELECT egress FROM egress_content WHERE egress <= ? ORDER BY egress", (last,)
+    )
+    return [n for (n,) in rows]
+
+
+@contextmanager
+def overwriting(database: Database) -> Iterator[None]:
+    """Have what is deleted overwritten with zeros, and the log emptied afterwards.
+
+    Where somebody else reads at that moment the log is emptied a little later, by SQLite itself.
+    """
+    connection: sqlite3.Connection = database.conn
+    (before,) = connection.execute("PRAGMA secure_delete").fetchone()
+    connection.execute("PRAGMA secure_delete=ON")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA secure_delete={int(before)}")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+_NO_HEADERS: Final = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+"""SHA-256 of ``{}``."""

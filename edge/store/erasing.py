@@ -1,0 +1,76 @@
+"""How a store forgets what messages said: on request, or because it was kept long enough."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.store import egress
+from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of
+from edge.store.database import Database, store_error
+from edge.store.head import Head
+from edge.store.keeping import HeadKeeper
+from edge.store.stored import Erased, Keep
+
+
+class Erasing:
+    """The part of `edge.store.Store` that erases the content of messages that left."""
+
+    path: Path
+    _database: Database
+    _head: HeadKeeper
+    _run_n: int
+
+    def erase_sent(self, numbers: Sequence[int], by: str, why: str, at_s: float) -> Erased:
+        """Erase what messages said; that they left, and their hash, stay.
+
+        Who asked for it and why is chained. Where somebody did (`by`), receivers are put in line
+        to be asked to delete them too; nobody is asked by this yet.
+
+        Raises
+        ------
+        StoreError
+            Nothing is erased.
+        """
+        try:
+            erased, head = self._erased(numbers, by, why, at_s)
+        except sqlite3.Error as error:
+            raise store_error(error, "write", self.path) from error
+        if head is not None:
+            self._head.keep(head)
+        return erased
+
+    def keep_sent(self, keep: Keep, wall_s: float | None, at_s: float) -> int:
+        """Erase what messages said that were kept long enough; return how many.
+
+        Parameters
+        ----------
+        wall_s : float | None
+            What the clock on the wall shows; None: it is not to be trusted.
+
+        Raises
+        ------
+        StoreError
+            Nothing is erased.
+        """
+        try:
+            old = egress.outlived(self._database, keep, wall_s)
+        except sqlite3.Error as error:
+            raise store_error(error, "read", self.path) from error
+        return self.erase_sent(old, "", "kept long enough", at_s).n if old else 0
+
+    def _erased(
+        self, numbers: Sequence[int], by: str, why: str, at_s: float
+    ) -> tuple[Erased, Head | None]:
+        database, kind, said = self._database, LedgerKind.EGRESS, {"why": why}
+        with egress.overwriting(database), database.atomic():
+            marks = marks_of(database)
+            gone = egress.erase(database, numbers)
+            if not gone:
+                return Erased(0, 0), None
+            told = [LedgerEntry(kind, row["uuid"], "erased", by, at_s, said) for row in gone if by]
+            asked = egress.ask_receivers(database, self._run_n, gone, by, at_s) if by else 0
+            body = {**said, "n": len(gone), "ask_receivers": asked}
+            told.append(LedgerEntry(kind, "", "erased", by, at_s, body))
+            return Erased(len(gone), asked), grow(database, self._run_n, told, marks)
