@@ -5,6 +5,7 @@ rules and of readers live in their own files and reach this floor as `PluginDefa
 
     this file   the box, patients and sources, alarm rules, and all of it together
     alerting    how findings become alerts, and who is told
+    consent     what may leave the box
     selftest    when the box tests its alarm path
     plugins     what is known of the plug-ins
     units       units as they end a name
@@ -20,6 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.config.alerting import Alerts, Deadman, Escalation, Notice, steps_of
+from edge.config.consent import Consent, Ledger
 from edge.config.plugins import (
     AnnunciatorDefaults,
     ChannelDefaults,
@@ -45,9 +47,11 @@ __all__ = [
     "ChannelDefaults",
     "Config",
     "ConfigError",
+    "Consent",
     "Deadman",
     "Document",
     "Escalation",
+    "Ledger",
     "Model",
     "Notice",
     "Patient",
@@ -273,6 +277,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     annunciators: Mapping[str, Annunciator] = {}
     notices: tuple[Notice, ...] = ()
     deadman: Deadman = Deadman()
+    consent: Consent = Consent()
+    ledger: Ledger = Ledger()
     alerts: Alerts = Alerts()
     escalation: Escalation = Escalation()
     model: Model = Model()
@@ -289,6 +295,8 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "alerts": Alerts,
     "escalation": Escalation,
     "deadman": Deadman,
+    "consent": Consent,
+    "ledger": Ledger,
     "model": Model,
     "summaries": Summaries,
     "ring": Ring,

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from edge.config.consent import Consent
+
 
 class Switch(StrEnum):
     """What can be let leave, or not."""
@@ -49,6 +51,9 @@ WITHOUT: Final[Mapping[Switch, str]] = {
 }
 """What it means when a switch is off, said before it is done."""
 
+NEEDED: Final = frozenset({Switch.NOTICES, Switch.PINGS, Switch.SELF_TESTS})
+"""These say nothing that was measured, and somebody may depend on them."""
+
 GRAVE: Final = frozenset({Switch.NOTICES, Switch.PINGS})
 """Off, these take away a part of the alarm path."""
 
@@ -60,3 +65,17 @@ def off(switches: Switches) -> tuple[str, ...]:
     ('pings',)
     """
     return tuple(switch.value for switch in Switch if not switches.get(switch, False))
+
+
+def switches_of(settings: Consent, kept: Mapping[str, bool] | None) -> dict[Switch, bool]:
+    """Return every switch as it stands.
+
+    Parameters
+    ----------
+    kept : Mapping[str, bool] | None
+        What people set, above the settings; None: that is lost, and then nothing leaves that was
+        measured.
+    """
+    if kept is None:
+        return {one: one in NEEDED and getattr(settings, one.value) for one in Switch}
+    return {one: kept.get(one.value, getattr(settings, one.value)) for one in Switch}
