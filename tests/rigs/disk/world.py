@@ -1,0 +1,221 @@
+"""The real monitor, `homeward run`, in a process that has imported everything before.
+
+Nothing of it is replaced but time: the boot clock is the event loop's, which passes as fast as the
+work allows (`tests.rigs.steady_loop`). Beside it stands a witness: every record before it is handed
+to the recorder, every alert that the annunciators were told, and every time the recorder said that
+all is stored. It writes to files of its own, which outlive a kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import random
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+import edge.cli.run as run_command
+import edge.daemon
+from edge.clock import BootClock, WallEntry
+from edge.config import Config
+from edge.control import BeginSelfTest, ChangeLimits
+from edge.daemon import Daemon
+from edge.daemon.announcing import log_line
+from edge.live import Signal
+from edge.records import Alert, LimitAct, Outcome, Packet, Role, encode_record
+from edge.vault import Bounds, open_writer
+from tests.rigs.disk.plan import Plan, Pulse, pulse_of
+from tests.rigs.steady_loop import SteadyLoop
+
+WALL_S = 1_800_000_000.0
+BOOT = "boot-of-the-rig"
+KINDS = ("alert", "summary", "alarm_event", "link_change")
+"""Records that are compared one by one with what is stored."""
+SMALL = Bounds(segment_bytes=16_384, block_bytes=4_096, segment_s=120.0, reserve_bytes=0)
+"""So that a life of some minutes ends several segments."""
+VAULT_IN_DAEMON = "vault" in Config.__struct_fields__
+"""Else the rig hands the recorder a vault where it would have a packet log."""
+
+
+class Clock(BootClock):
+    """The loop's time as that of the box."""
+
+    def __init__(self, loop: SteadyLoop) -> None:
+        self.boot_id = BOOT
+        self._loop = loop
+
+    def now_s(self) -> float:
+        return self._loop.time()
+
+    def read(self) -> WallEntry:
+        now_s = self.now_s()
+        return WallEntry(BOOT, now_s, WALL_S + now_s, synchronised=True)
+
+
+class Witness:
+    """Writes down what happens, each line at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.n_made: Counter[str] = Counter()
+
+    def tell(self, what: str, *facts: Any) -> None:
+        os.write(self._file, msgspec.json.encode((what, *facts)) + b"\n")
+
+    def made(self, packets: Sequence[Packet], outcome: Outcome) -> None:
+        for packet in packets:
+            self.tell("packet", digest(packet), packet.arrived_s)
+        for record in outcome.records:
+            kind = str(record.__struct_config__.tag)
+            if kind in KINDS:
+                self.n_made[kind] += 1
+                self.tell("made", kind, encode_record(record).decode())
+
+    def heard(self, alert: Alert) -> None:
+        self.tell("heard", alert.rule, alert.state.value, alert.id)
+
+
+def digest(packet: Packet) -> str:
+    """Return what tells a packet from others."""
+    said = msgspec.msgpack.encode((packet.source, packet.stream, packet.arrived_s, packet.payload))
+    return blake2b(said, digest_size=8).hexdigest()
+
+
+class Watched(Daemon):
+    """The daemon with a witness beside it."""
+
+    plan: Plan
+    witness: Witness
+    pulse: Pulse
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, annunciators=(log_line, self.witness.heard), **more)
+        recorder = self._recorder
+        add, write = recorder.add, recorder._write
+        lock = threading.Lock()
+
+        def told(packets: Sequence[Packet], outcome: Outcome, now_s: float) -> None:
+            self.witness.made(packets, outcome)
+            if self.plan.early and outcome.records:
+                self._acknowledge(dict(self.witness.n_made), now_s)
+            add(packets, outcome, now_s)
+
+        def mark(by: int) -> None:
+            with lock:
+                self.pulse.n_writing += by
+                self.pulse.tell()
+
+        def written(everything: bool) -> str:
+            mark(1)
+            try:
+                return write(everything)
+            finally:
+                mark(-1)
+
+        recorder.add, recorder._write = told, written  # type: ignore[method-assign]
+        self.show_with(self._seen)
+        self._sounds = False
+
+    def _seen(self, signal_now: Signal) -> None:
+        now_s = self._clock.now_s()
+        self.pulse.late_s = now_s - self.pulse.now_s
+        self.pulse.now_s, self.pulse.n_ticks = now_s, self.pulse.n_ticks + 1
+        self.pulse.tell()
+        if signal_now.audible != self._sounds:
+            self._sounds = signal_now.audible
+            self.witness.tell("sounds" if self._sounds else "silent", now_s)
+
+    async def run(self) -> int:
+        self.witness.tell("run", self._run_facts.run_id)
+        tasks = [asyncio.create_task(self._ask()), asyncio.create_task(self._act())]
+        if self.plan.for_s is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self.plan.for_s, os.kill, os.getpid(), signal.SIGTERM)
+        try:
+            return await super().run()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _ask(self) -> None:
+        """Ask again and again whether all is stored, and say what that was."""
+        chance = random.Random(self.plan.begin_s)  # noqa: S311
+        while True:
+            n_made = dict(self.witness.n_made)
+            since_s = self._clock.now_s()
+            if await self._recorder.stored():
+                self._acknowledge(n_made, since_s)
+            await asyncio.sleep(chance.uniform(0.1, 2.0 * self.plan.ask_every_s))
+
+    def _acknowledge(self, n_made: dict[str, int], since_s: float) -> None:
+        self.witness.tell("stored", n_made, since_s)
+        self.pulse.n_stored = n_made.get("alert", 0)
+        self.pulse.tell()
+
+    async def _act(self) -> None:
+        """Do what people do."""
+        for number, act in enumerate(self.plan.acts):
+            await asyncio.sleep(5.0)
+            try:
+                await self._answers.answer(_REQUESTS[act](number))
+                self.witness.tell("did", act)
+            except Exception as error:  # noqa: BLE001  # refused is an answer too; the daemon tells it so
+                self.witness.tell("refused", act, repr(error))
+
+
+_REQUESTS = {
+    "limits": lambda n: ChangeLimits(
+        act=LimitAct.SET,
+        by="nurse",
+        role=Role.CARER,
+        why="rig",
+        settings={"low_spo2": {"limit_pct": 88.0 + n % 3}},
+    ),
+    "selftest": lambda _: BeginSelfTest(by="nurse"),
+}
+
+
+def _vault_as_log(places: Any) -> tuple[Any, str]:
+    writer = open_writer(places.data_dir, _vault_clock, SMALL)
+    return writer, str(places.data_dir / "vault")
+
+
+def _vault_clock() -> WallEntry:
+    return run_command.BootClock().read()
+
+
+def live(plan: Plan) -> int:
+    """Run the monitor; return its exit code."""
+    faulthandler.enable()
+    os.environ.pop("NOTIFY_SOCKET", None)
+    loop = SteadyLoop(plan.speed)
+    loop._base_s = plan.begin_s
+    clock = Clock(loop)
+    Watched.plan, Watched.witness = plan, Witness(plan.witness)
+
+    def run_in_its_time(main: Any) -> int:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return int(runner.run(main))
+
+    run_command.Daemon = Watched  # type: ignore[misc]
+    run_command.BootClock = lambda: clock  # type: ignore[misc,assignment]
+    run_command.asyncio = SimpleNamespace(run=run_in_its_time)  # type: ignore[assignment]
+    if not VAULT_IN_DAEMON:
+        edge.daemon.open_packet_log = _vault_as_log
+    with pulse_of(plan.pulse) as Watched.pulse:
+        return run_command.command(plan.config, plan.data_dir, simulate=str(plan.scenario))
+
+
+def threads() -> None:
+    """Say on standard error what every thread does."""
+    faulthandler.dump_traceback(file=sys.stderr)
