@@ -166,7 +166,9 @@ def read_key_file(path: Path, *, private: bool = True) -> KeyFile | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise KeysError(f"the key {path} cannot be read: {error.strerror}; check it") from error
+        raise KeysError(
+            f"the key {path} cannot be read ({error.strerror}): run this as the user of the monitor"
+        ) from error
     if private:
         _check_rights(path, about)
     try:

@@ -8,6 +8,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_CHUNK_BYTES: Final = 1 << 20
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def shred(path: Path) -> None:
-    """Overwrite a small file in place, then remove it; an OSError passes on.
+    """Overwrite a file in place, then remove it; an OSError passes on.
 
     A flash card may keep the old cells for a while all the same; that is told where it matters.
     """
@@ -67,5 +70,8 @@ def shred(path: Path) -> None:
 
 def overwrite(fd: int) -> None:
     """Overwrite an open file with zeros, on the medium when this returns."""
-    os.pwrite(fd, bytes(os.fstat(fd).st_size), 0)
+    size, zeros = os.fstat(fd).st_size, bytes(min(os.fstat(fd).st_size, _CHUNK_BYTES))
+    at = 0
+    while at < size:
+        at += os.pwrite(fd, zeros[: size - at], at)
     os.fsync(fd)

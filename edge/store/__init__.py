@@ -7,24 +7,27 @@ never recorded.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
+
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.records import Outcome
 from edge.store import egress
 from edge.store.backlog import Backlog, Batch
 from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of
+from edge.store.cipher import Keys
 from edge.store.database import (
     Database,
     StoreDamagedError,
     StoreError,
-    connect,
+    StoreKeyError,
     move_aside,
     quick_check,
     store_error,
 )
+from edge.store.encrypting import open_encrypted
 from edge.store.erasing import Erasing
 from edge.store.history import History
 from edge.store.keeping import HeadKeeper, begun_anew
@@ -70,6 +73,7 @@ __all__ = [
     "History",
     "Keep",
     "KeptAlerts",
+    "Keys",
     "LedgerEntry",
     "LedgerKind",
     "LedgerRow",
@@ -78,6 +82,7 @@ __all__ = [
     "Store",
     "StoreDamagedError",
     "StoreError",
+    "StoreKeyError",
     "StoredAlarmEvent",
     "StoredAlert",
     "StoredLink",
@@ -86,11 +91,17 @@ __all__ = [
     "StoredSettingChange",
     "StoredSummary",
     "Waiting",
+    "open_history",
 ]
 
 
 DATABASE = "homeward.db"
 """The store's file in the data directory."""
+
+
+def open_history(data_dir: Path, keys: Keys | None = None) -> History:
+    """Return what a box has recorded, to be read; see `History.open`."""
+    return History.open(data_dir / DATABASE, keys)
 
 
 class Store(Erasing, History):
@@ -127,19 +138,29 @@ class Store(Erasing, History):
         return self._head.trouble
 
     @classmethod
-    def begin(cls, path: Path, run: Run, backlog: Backlog | None = None) -> Store:
+    def begin(
+        cls, path: Path, run: Run, backlog: Backlog | None = None, *, keys: Keys | None = None
+    ) -> Store:
         """Open a store to write in it, check the file, and bring its schema up to date.
 
-        A damaged file is moved aside and a fresh one begun; `moved_aside` says so.
+        A file from before there were keys is encrypted first. A damaged file is moved aside and a
+        fresh one begun; `moved_aside` says so.
+
+        Parameters
+        ----------
+        keys : Keys | None
+            The device keys; None: those in the file's folder, made there at first use.
 
         Raises
         ------
+        StoreKeyError
+            The key cannot be had now; nothing was touched, try again.
         StoreError
             The disk will not have it, or a newer Homeward wrote it.
         """
         kept = Backlog() if backlog is None else backlog
         try:
-            return cls._begin(path, run, kept)
+            return cls._begin(path, run, kept, keys=keys)
         except StoreDamagedError:
             try:
                 aside = move_aside(path)
@@ -148,11 +169,19 @@ class Store(Erasing, History):
                     f"{path} is damaged and cannot be moved aside ({error}): check the rights of "
                     f"{path.parent}, and that its disk is not read-only"
                 ) from error
-            return cls._begin(path, run, kept, aside)
+            return cls._begin(path, run, kept, aside, keys=keys)
 
     @classmethod
-    def _begin(cls, path: Path, run: Run, backlog: Backlog, aside: Path | None = None) -> Store:
-        database = connect(path)
+    def _begin(
+        cls,
+        path: Path,
+        run: Run,
+        backlog: Backlog,
+        aside: Path | None = None,
+        *,
+        keys: Keys | None,
+    ) -> Store:
+        database = open_encrypted(path, keys)
         try:
             quick_check(database, path)
             HeadKeeper(path).begin(database)

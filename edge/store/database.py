@@ -1,17 +1,33 @@
-"""Open the one SQLite file, safely or not at all.
+"""Open the one SQLite file, safely, encrypted, or not at all.
 
 Every open asks for the settings of `PRAGMAS` and reads them back: the built-in defaults differ
 between builds, and a store that is less safe than believed is worse than none. A damaged file is
 moved aside, never deleted, and a fresh one begun: an SD card that lied must not stop the monitor.
+A file whose key cannot be had is not damaged, and nothing is done to it.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sqlcipher3 import dbapi2 as sqlite3
+
+from edge.keys import KeysError, SealedKey
+from edge.store.cipher import (
+    PAGE_BYTES,
+    Keys,
+    apply_key,
+    find_key,
+    is_new,
+    is_noise,
+    is_under,
+    key_path,
+    keys_beside,
+    make_key,
+    unencrypted_because,
+)
 from edge.store.head import SUFFIX
 
 if TYPE_CHECKING:
@@ -35,18 +51,23 @@ __all__ = [
     "Migrations",
     "StoreDamagedError",
     "StoreError",
+    "StoreKeyError",
+    "StorePlainError",
     "connect",
+    "connect_plain",
     "move_aside",
     "store_error",
 ]
 
-PRAGMAS: dict[str, str | int] = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+PRAGMAS: dict[str, str | int] = {
+    "journal_mode": "wal",
+    "synchronous": 2,
+    "foreign_keys": 1,
+    "temp_store": 2,
+}
 """What every open must read back: write-ahead log, FULL (an acknowledged commit is on the
-medium), foreign keys enforced."""
-
-PAGE_BYTES = 1024
-"""A commit rewrites whole pages: a day of one patient (a score every 10 s, a summary a minute)
-writes 13 MB with pages of 1 kB and 27 MB with SQLite's usual 4 kB (measured)."""
+medium), foreign keys enforced, what is sorted or set aside for a moment in memory (in a file it
+would be in clear)."""
 
 WAL_PAGES = 1000
 """Pages in the write-ahead log after which SQLite folds it into the file: about 1 MB."""
@@ -63,6 +84,14 @@ class StoreError(RuntimeError):
 
 class StoreDamagedError(StoreError):
     """The file is not a sound database any more; opening it again moves it aside."""
+
+
+class StoreKeyError(StoreError):
+    """The key of the records cannot be had, or is another; nothing was touched."""
+
+
+class StorePlainError(StoreError):
+    """The file is a sound database that is not encrypted yet: `edge.store.encrypting` does it."""
 
 
 def store_error(error: sqlite3.Error | UnicodeDecodeError, action: str, path: Path) -> StoreError:
@@ -83,47 +112,143 @@ def store_error(error: sqlite3.Error | UnicodeDecodeError, action: str, path: Pa
     return StoreError(f"cannot {action} {path} ({error}): {cure}")
 
 
-def connect(path: Path, *, read_only: bool = False) -> Database:
-    """Return an open database whose `PRAGMAS` have been read back.
+def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) -> Database:
+    """Return an open database whose `PRAGMAS` have been read back, and that is encrypted.
 
     The connection may be handed from one thread to another, used by one at a time.
+
+    Parameters
+    ----------
+    read_only : bool
+        Nothing is made or changed; a file from before there were keys is read as it is.
+    keys : Keys | None
+        The device keys; None: those in the database's folder, made there at first use.
 
     Raises
     ------
     StoreDamagedError
         The file is no SQLite database, or broken in the pages an open reads.
+    StoreKeyError
+        Its key cannot be had, or is another.
+    StorePlainError
+        It is not encrypted, and is to be written.
     StoreError
         It cannot be opened, or a setting does not hold.
     """
-    mode = "ro" if read_only else "rwc"
+    keys = keys_beside(path, make=not read_only) if keys is None else keys
     try:
-        # A path may hold ? or #; as a URI they must be quoted.
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
-            uri=True,
-            timeout=BUSY_S,
-            check_same_thread=False,
-        )
+        if not path.parent.is_dir():  # making the first key would make it
+            raise StoreError(f"cannot open {path}: check that the folder exists")
+        key = find_key(path, keys)
+        if key is None and not read_only and is_new(path):
+            key = make_key(path, keys)
+    except KeysError as error:
+        raise StoreKeyError(f"{path} cannot be opened: {error}") from error
+    except OSError as error:
+        raise StoreError(f"cannot open {path} ({error}): check the rights of its folder") from error
+    if key is None:
+        return _without_key(path, read_only=read_only)
+    try:
+        return Database(_opened(path, key, read_only=read_only), execute_plugins=False)
     except sqlite3.Error as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
+            return _not_under(path, key, error, read_only=read_only)
         raise store_error(error, "open", path) from error
+    except UnicodeDecodeError as error:
+        raise store_error(error, "open", path) from error
+
+
+def _opened(path: Path, key: SealedKey, *, read_only: bool) -> Any:  # noqa: ANN401
+    """Return a connection that has read the first page; an error of sqlite3's passes on."""
+    connection = _bare(path, "ro" if read_only else "rwc")
     try:
+        apply_key(connection, key)
         if not read_only:
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode=wal")
             connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if why := unencrypted_because(connection):
+            raise StoreError(f"{path} would not be encrypted: {why}")  # noqa: TRY301
         _check_pragmas(connection, path)
-        return Database(connection, execute_plugins=False)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        connection.close()
-        raise store_error(error, "open", path) from error
-    except StoreError:
+    except BaseException:
         connection.close()
         raise
+    return connection
 
 
-def _check_pragmas(connection: sqlite3.Connection, path: Path) -> None:
+def _bare(path: Path, mode: str) -> Any:  # noqa: ANN401
+    # A path may hold ? or #; as a URI they must be quoted.
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_S,
+        check_same_thread=False,
+    )
+
+
+def connect_plain(path: Path, *, read_only: bool = True) -> Any:  # noqa: ANN401
+    """Return a connection to a database from before there were keys, as it is.
+
+    Raises
+    ------
+    StoreDamagedError
+        It is none.
+    StoreError
+        It cannot be opened.
+    """
+    try:
+        connection = _bare(path, "ro" if read_only else "rw")
+        try:
+            connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise store_error(error, "open", path) from error
+    return connection
+
+
+def _without_key(path: Path, *, read_only: bool) -> Database:
+    """Open what has no key: a file of before, or one whose key is lost."""
+    try:
+        plain = connect_plain(path)
+    except StoreDamagedError as error:
+        if is_noise(path):
+            raise StoreKeyError(
+                f"{path} is encrypted, and its key {key_path(path)} is not there: bring that file "
+                f"back from a backup, or move both away to begin anew; nothing was touched"
+            ) from error
+        raise
+    return _plain(path, plain, read_only=read_only)
+
+
+def _not_under(path: Path, key: SealedKey, error: sqlite3.Error, *, read_only: bool) -> Database:
+    """Open a file that its key does not open, or say whether key or file is the trouble."""
+    try:
+        plain = connect_plain(path)
+    except StoreDamagedError:
+        if is_under(path, key) or not is_noise(path):
+            raise store_error(error, "open", path) from error
+        raise StoreKeyError(
+            f"{path} is not encrypted under the key in {key_path(path)}: bring back the two that "
+            f"belong together from one backup, or move both away to begin anew; nothing was touched"
+        ) from error
+    return _plain(path, plain, read_only=read_only)
+
+
+def _plain(path: Path, connection: Any, *, read_only: bool) -> Database:  # noqa: ANN401
+    if read_only:
+        return Database(connection, execute_plugins=False)
+    connection.close()
+    raise StorePlainError(f"{path} is not encrypted yet")
+
+
+def _check_pragmas(connection: Any, path: Path) -> None:  # noqa: ANN401
     for name, wanted in PRAGMAS.items():
         (found,) = connection.execute(f"PRAGMA {name}").fetchone()
         if found != wanted:

@@ -11,13 +11,13 @@ What became of a message stands in the ledger alone, under the message's uuid: `
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.clock import TimeQuality
 from edge.egress.departure import Left, header_text

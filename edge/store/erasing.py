@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.store import egress
 from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of

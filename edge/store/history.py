@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +9,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.clock import WallEntry
 from edge.store import egress
+from edge.store.cipher import Keys
 from edge.store.database import Database, StoreError, connect, store_error
 from edge.store.migrations import check_not_newer
 from edge.store.records import (
@@ -68,17 +69,23 @@ class History:
         """Rows left out of answers because what is in them makes no sense: bits have flipped."""
 
     @classmethod
-    def open(cls, path: Path) -> History:
+    def open(cls, path: Path, keys: Keys | None = None) -> History:
         """Return the history in a file, which is only read.
+
+        Parameters
+        ----------
+        keys : Keys | None
+            The device keys; None: those in the file's folder, nobody being asked.
 
         Raises
         ------
         StoreError
-            There is no such file, it is damaged, or a newer Homeward wrote it.
+            There is no such file, its key cannot be had, it is damaged, or a newer Homeward wrote
+            it.
         """
         if not path.exists():
             raise StoreError(f"nothing has been recorded yet: {path} does not exist")
-        database = connect(path, read_only=True)
+        database = connect(path, read_only=True, keys=keys)
         try:
             check_not_newer(database, path)
         except sqlite3.Error as error:

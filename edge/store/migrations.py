@@ -9,9 +9,10 @@ tenths of all writes, and both come out of the packets again, bit for bit.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from uuid import uuid4
+
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.store import egress
 from edge.store.chain import LedgerKind, take_over

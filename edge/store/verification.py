@@ -6,15 +6,16 @@ and `edge.store.head`.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.store import chain
 from edge.store.chain import COLUMNS, VOUCHED, LedgerKind, Vouched, canonical
+from edge.store.cipher import Keys
 from edge.store.database import StoreDamagedError, StoreError, connect, store_error
 from edge.store.head import START, Head, read_head
 from edge.store.keeping import HeadState, judge
@@ -27,13 +28,15 @@ BREAKS: Final = frozenset(
 """Stages of rows in which the monitor itself has written down that rows were gone."""
 
 
-def verify(path: Path, expect: Head | None = None) -> Verdict:
+def verify(path: Path, expect: Head | None = None, keys: Keys | None = None) -> Verdict:
     """Read the ledger of a database through; it may be in use, and is only read.
 
     Parameters
     ----------
     expect : Head | None
         A head somebody has written down: its row must be there, with its hash.
+    keys : Keys | None
+        The device keys; None: those in the file's folder, nobody being asked.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def verify(path: Path, expect: Head | None = None) -> Verdict:
     found = Findings()
     state, vouched = HeadState.MISSING, dict[str, int]()
     try:
-        database = connect(path, read_only=True)
+        database = connect(path, read_only=True, keys=keys)
         try:
             check_not_newer(database, path)
             if not database.table("ledger").exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from edge.readers import Reader, ReadError, Rim
 from edge.records import Alert, Outcome, Packet, Samples, Security
 from edge.records import LinkState as LinkChangeState
 from edge.store import History, KeptAlerts, Run, Store
+from tests.edge.store.opened import behind
 from tests.edge.store.test_store import alert, summary
 
 CLOCK = BootClock()
@@ -334,7 +334,7 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path) -> None:
 
     async def act(recorder: Recorder) -> None:
         await until(lambda: not recorder.report().trouble)
-        hog = sqlite3.connect(path, isolation_level=None)
+        hog = behind(path, isolation_level=None)
         hog.execute("BEGIN IMMEDIATE")  # every write now waits, as on a card that stalls
         loop = asyncio.get_running_loop()
         began = loop.time()

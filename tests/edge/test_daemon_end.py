@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ from edge.records import Outcome
 from edge.store import DATABASE, History, Run
 from tests.edge.cli.box import wait_for
 from tests.edge.cli.test_running_box import ALARM_S, SCENARIO, START_S, STOP_S, low_box, standing
+from tests.edge.store.opened import behind
 from tests.edge.store.test_store import alert
 from tests.edge.test_daemon import NoSettings, until
 
@@ -90,7 +90,7 @@ def test_sigterm_with_a_store_somebody_holds_ends_in_time(tmp_path: Path) -> Non
     monitor = box.start("--simulate", str(box.folder / SCENARIO))
     try:
         wait_for(lambda: standing(box), START_S + ALARM_S, "the alarm")
-        hog = sqlite3.connect(box.data_dir / DATABASE, isolation_level=None)
+        hog = behind(box.data_dir / DATABASE, isolation_level=None)
         hog.execute("BEGIN IMMEDIATE")
     finally:
         monitor.send_signal(signal.SIGTERM)

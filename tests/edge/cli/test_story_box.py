@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.edge.annunciators.sound_card import SoundCard
 from tests.edge.cli.box import QUICK_ALARM, Box, status_of, wait_for
 from tests.edge.cli.test_heard_box import WITHOUT_SOUND
 from tests.edge.cli.test_running_box import ALARM_S, START_S, STOP_S
+from tests.edge.store.opened import behind
 from tests.edge.store.test_chain import live
 
 FALL = """\
@@ -130,7 +130,7 @@ def check_proof(box: Box) -> None:
     again = box.call("alerts", "verify", "--expect", written_down)
     assert again.returncode == 0
     assert "the head that was written down is in it" in again.stdout
-    with sqlite3.connect(box.data_dir / DATABASE) as connection:
+    with behind(box.data_dir / DATABASE) as connection:
         connection.execute("DROP TRIGGER alerts_are_not_edited")
         connection.execute("UPDATE alerts SET answered_by = 'Eve' WHERE state = 'acknowledged'")
     connection.close()

@@ -4,7 +4,6 @@ they are mended."""
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from tests.edge.alarms.box_night import DUE_S
 from tests.edge.annunciators.sound_card import SoundCard
 from tests.edge.cli.box import QUICK_ALARM, Box, status_of, stopped, wait_for
 from tests.edge.cli.test_running_box import START_S, STOP_S
+from tests.edge.store.opened import behind
 
 CLOCK = BootClock()
 MENDED_S = 40.0
@@ -57,7 +57,7 @@ def test_a_store_that_cannot_be_written_is_told_aloud_and_ends_when_it_can(tmp_p
     with monitor(box, "--log", str(log)):
         wait_for(lambda: not status_of(box)["store"]["trouble"], START_S, "the open store")
         assert alert_of(box, "cannot_record")() is None
-        hog = sqlite3.connect(box.data_dir / DATABASE, isolation_level=None)
+        hog = behind(box.data_dir / DATABASE, isolation_level=None)
         hog.execute("BEGIN IMMEDIATE")
         # From here on nothing that happens is stored.
         cause_s = CLOCK.now_s()

@@ -340,7 +340,10 @@ def test_a_look_at_the_disk_leaves_the_locks_of_the_store_alone(tmp_path: Path) 
     store = Store.begin(tmp_path / "homeward.db", Run("run-1", "boot-1", 0.0, "0.1.0", "digest"))
     assert disk_of(tmp_path)().facts["disk_fails_s"] == 0.0
     # Another program that looks into the records and leaves must find that somebody is there.
-    other = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT n FROM runs')"
+    other = (
+        "import sys; from pathlib import Path; from edge.store.database import connect\n"
+        "connect(Path(sys.argv[1])).execute('SELECT n FROM runs')"
+    )
     subprocess.run([sys.executable, "-c", other, str(tmp_path / "homeward.db")], check=True)
     assert (tmp_path / "homeward.db-wal").exists()
     store.close()

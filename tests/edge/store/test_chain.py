@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import random
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.clock import WallEntry
 from edge.records import AlertState, Outcome
@@ -22,6 +22,7 @@ from edge.store.migrations import MIGRATIONS, STEPS
 from edge.store.records import alarm_event_row, alert_row
 from edge.store.verdict import Verdict
 from edge.store.verification import verify
+from tests.edge.store.opened import behind
 from tests.edge.store.test_store import CARRIED, PAUSED, RUN, alert
 
 N_TAMPERS = 10_000 if os.environ.get("HOMEWARD_LONG") else 600
@@ -50,7 +51,7 @@ def live(path: Path, n_alerts: int = 8, run: Run = RUN) -> None:
 
 def unlocked(path: Path) -> sqlite3.Connection:
     """Return a connection with which everything can be changed."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = behind(path, isolation_level=None)
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
         connection.execute(f"DROP TRIGGER {name}")
     connection.execute("PRAGMA synchronous=OFF")
@@ -129,7 +130,7 @@ def test_an_entry_that_is_no_news_is_left_out(path: Path) -> None:
 def test_rows_that_could_not_be_written_are_chained_once_when_they_are(path: Path) -> None:
     backlog = Backlog()
     with Store.begin(path, RUN, backlog) as store:
-        other = sqlite3.connect(path, isolation_level=None)
+        other = behind(path, isolation_level=None)
         store._database.execute("PRAGMA busy_timeout=1")
         other.execute("BEGIN IMMEDIATE")
         backlog.vouch(told(1, 20.0), 20.0)
@@ -147,7 +148,7 @@ def test_rows_that_could_not_be_written_are_chained_once_when_they_are(path: Pat
 
 def test_the_ledger_and_what_it_vouches_for_refuse_to_be_changed(path: Path) -> None:
     live(path, 2)
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = behind(path, isolation_level=None)
     for table in sorted({*TABLES}):
         for statement in (f"UPDATE {table} SET n = n", f"DELETE FROM {table}"):
             with pytest.raises(sqlite3.IntegrityError, match="append"):
@@ -244,7 +245,7 @@ def swap(connection: sqlite3.Connection, table: str, chance: random.Random) -> b
 
 def flip(path: Path, chance: random.Random) -> bool:
     """Flip one bit in the file, within a value of the ledger or of an alert."""
-    with sqlite3.connect(path) as connection:
+    with behind(path) as connection:
         values = connection.execute(
             "SELECT body FROM ledger UNION ALL SELECT hash FROM ledger UNION ALL"
             " SELECT reason FROM alerts UNION ALL SELECT evidence FROM alerts"
@@ -275,7 +276,7 @@ def tamper(path: Path, chance: random.Random) -> str:
     if kind == len(TAMPERS):
         return "flip" if flip(path, chance) else ""
     table = chance.choice(TABLES)
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = behind(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA ignore_check_constraints=ON")
     try:
@@ -427,7 +428,7 @@ def test_rows_cut_off_the_end_are_told_by_the_head_and_by_what_a_person_wrote_do
     assert first_flaw(verdict) == (21, "ledger", "cut off")
     assert verdict.head_file is HeadState.AHEAD
     # Whoever also writes the head anew is only found by the one that is kept elsewhere.
-    with sqlite3.connect(path) as connection:
+    with behind(path) as connection:
         (last,) = connection.execute("SELECT hash FROM ledger WHERE n = 20").fetchone()
     connection.close()
     write_head(path, Head(20, last))
@@ -499,7 +500,7 @@ def test_a_database_that_is_damaged_begins_anew_and_names_the_one_before(path: P
 def test_a_database_that_was_put_in_its_place_is_told(path: Path) -> None:
     live(path)
     path.unlink()
-    sqlite3.connect(path).execute("PRAGMA journal_mode=wal").connection.close()
+    behind(path).execute("PRAGMA journal_mode=wal").connection.close()
     assert "has no ledger, and had one of" in verify(path).flaws[0].text
     live(path, 1, Run("run-2", "boot-1", 5.0, "0.1.0", "digest"))
     verdict = verify(path)

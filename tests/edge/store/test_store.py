@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sqlite3
 from pathlib import Path
 from uuid import UUID
 
 import msgspec
 import pytest
+from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.clock import WallEntry
 from edge.records import (
@@ -38,6 +38,7 @@ from edge.records import (
 )
 from edge.store import Backlog, History, KeptAlerts, Run, Store, StoreError
 from edge.store.backlog import BATCH_ROWS, BATCH_S, MAX_SUMMARIES, SOON_S
+from tests.edge.store.opened import behind
 
 CLOCK = WallEntry("boot-1", 12.0, 1_700_000_000.0, synchronised=True)
 RUN = Run("run-1", "boot-1", 10.0, "0.1.0", "digest", "model-1")
@@ -315,7 +316,7 @@ def test_a_score_keeps_its_largest_contributions(path: Path) -> None:
     with Store.begin(path, RUN) as store:
         store.backlog.add(Outcome((SCORE, other)), now_s=0.0)
         store.flush(1.0)
-    with contextlib.closing(sqlite3.connect(path)) as reader:
+    with contextlib.closing(behind(path)) as reader:
         rows = reader.execute("SELECT value, contributions, model_id FROM scores ORDER BY n")
         found = rows.fetchall()
     assert found == [
@@ -327,7 +328,7 @@ def test_a_score_keeps_its_largest_contributions(path: Path) -> None:
 def test_a_transaction_holds_all_of_a_batch_or_none_of_it(path: Path) -> None:
     with Store.begin(path, RUN) as store:
         # The outbox is the last thing written: when it will not take the alert, no alert is there.
-        other = sqlite3.connect(path)
+        other = behind(path)
         other.execute(
             "CREATE TRIGGER closed BEFORE INSERT ON outbox BEGIN SELECT raise(ABORT, 'no'); END"
         )
@@ -347,7 +348,7 @@ def test_a_transaction_holds_all_of_a_batch_or_none_of_it(path: Path) -> None:
 def test_alerts_can_be_neither_edited_nor_deleted(path: Path) -> None:
     with Store.begin(path, RUN) as store:
         store.add(Outcome((alert(),)), now_s=20.0)
-    other = sqlite3.connect(path)
+    other = behind(path)
     for statement in ("UPDATE alerts SET reason = 'none'", "DELETE FROM alerts"):
         with pytest.raises(sqlite3.IntegrityError, match="only ever appended"):
             other.execute(statement)
