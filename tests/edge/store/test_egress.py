@@ -13,6 +13,7 @@ from edge.egress.allowed import Content
 from edge.egress.departure import Departure, Left, header_text
 from edge.store import History, Keep, LedgerEntry, LedgerKind, Run, Store
 from edge.store.verification import verify
+from tests.edge.store.opened import every_page
 from tests.edge.store.test_chain import unlocked
 
 RUN = Run("run-1", "boot-1", 5.0, "0.1.0", "digest")
@@ -45,10 +46,6 @@ def stored(path: Path, *leaving: Left) -> Store:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "homeward.db"
-
-
-def every_byte(path: Path) -> bytes:
-    return b"".join(one.read_bytes() for one in path.parent.iterdir() if one.is_file())
 
 
 def test_what_left_is_kept_as_it_left_and_vouched_for(path: Path) -> None:
@@ -96,11 +93,11 @@ def test_what_it_became_is_told_beside_it(path: Path) -> None:
 
 def test_erased_words_are_gone_from_every_byte_and_the_record_stays_whole(path: Path) -> None:
     with stored(path, left(1), left(2)) as store:
-        assert WORDS.encode() in every_byte(path)  # control: they were there
+        assert WORDS.encode() in every_page(path)  # control: they were there
         gone = store.erase_sent([1, 2, 7], "Anna", "on request", 50.0)
         assert (gone.n, gone.n_to_ask) == (2, 2)
-        assert WORDS.encode() not in every_byte(path)
-        assert b"very low SpO2" not in every_byte(path)
+        assert WORDS.encode() not in every_page(path)
+        assert b"very low SpO2" not in every_page(path)
         first, second = store.sent()
         assert (first.erased, first.body, first.headers) == (True, None, {})
         assert first.sha256 == left(1).sha256
