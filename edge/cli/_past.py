@@ -14,10 +14,9 @@ import typer
 
 from edge.assemble import facts_of, open_scorer, settings_of
 from edge.cli._shared import CommandError
-from edge.cli._vault import has_vault, vault_nights
+from edge.cli._vault import has_vault, vault_folder, vault_nights
 from edge.clock import WallLog
 from edge.config import Config
-from edge.daemon import PACKETS
 from edge.events import FACTS, tell
 from edge.store import DATABASE, History, StoreError
 from edge.whatif.axis import Axis
@@ -27,11 +26,6 @@ from edge.whatif.study import RUN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def kept_logs(folder: Path) -> list[Path]:
-    """Return the packet logs that the monitor keeps by itself, the oldest first."""
-    return sorted((folder / PACKETS).glob("*.hwl"))
 
 
 def the_patient(config: Config, named: str | None) -> str:
@@ -77,17 +71,16 @@ def nights_of(
         facts = [tell(FACTS, known, 0.0) for known in facts_of(config, year)]
         yield Night(night.run_id, chain(facts, night.packets), night.begin_s, night.end_s)
         return
-    if not logs and has_vault(config.box.data_dir):
-        yield from vault_nights(config.box.data_dir, span_s)
+    if logs:
+        yield from from_logs(logs, span_s)
         return
-    chosen = list(logs) or kept_logs(config.box.data_dir)
-    if not chosen:
+    if not has_vault(config.box.data_dir):
         raise CommandError(
-            f"there is no past to ask: no packet log in {config.box.data_dir / PACKETS}. Name one "
-            f"with --log (`homeward run --log FILE` writes it), a recording with --recording, or "
-            f"let the monitor keep the last days: [box] packet_log_mb"
+            f"there is no past to ask: the vault {vault_folder(config.box.data_dir)} is empty. The "
+            f"running monitor fills it ([vault] enabled); or name a packet log with --log "
+            f"(`homeward run --log FILE` writes it), or a recording with --recording"
         )
-    yield from from_logs(chosen, span_s)
+    yield from vault_nights(config.box.data_dir, span_s)
 
 
 def recalled(config: Config, nights: Iterator[Night], *, quiet: bool) -> list[Recalled]:

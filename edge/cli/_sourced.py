@@ -13,9 +13,9 @@ import msgspec
 import edge.decoders
 from edge.assemble import assemble, facts_of, open_scorer, settings_of
 from edge.cli._shared import CommandError
+from edge.cli._vault import VAULT, ring_of, vault_folder, vault_night
 from edge.clock import WallLog
 from edge.config import Config
-from edge.daemon import PACKETS
 from edge.decoders import Decoder
 from edge.discover import discover
 from edge.events import FACTS, Facts, tell
@@ -30,11 +30,10 @@ from edge.readers.replay import ReplayReport, ReplaySettings, kind_of, packets
 from edge.records import Packet, Record
 from edge.rehearsal import Moment, Rehearsal
 from edge.store import DATABASE, History, StoredAlert
-from edge.whatif.nights import Night, from_logs, led_up
+from edge.vault import VaultReport
+from edge.whatif.nights import Night, from_logs, from_vault, led_up
 
 RUN_ID: Final = "export"
-PAST: Final = "past"
-"""What the monitor keeps by itself (``[box] packet_log_mb``)."""
 _TIMES: Final = ("at_s", "since_s", "arrived_s")
 
 
@@ -51,18 +50,23 @@ class Sourced:
         To be taken once.
     messages : list[str]
         What had to be assumed or left out.
-    log : LogReport
-        What was found damaged in packet logs, while they are read.
+    log : LogReport | VaultReport
+        What was found damaged, while it is read.
     run_id : str
         Of the run that wrote the log; empty: unknown.
+    lead_s : float
+        So much at the beginning only leads up to what was asked for.
+    first_s : float
+        Arrival of the first packet of a log.
     """
 
     def __init__(self, name: str, kind: str) -> None:
         self.name, self.kind = name, kind
         self.seconds: Iterator[Second] = iter(())
         self.messages: list[str] = []
-        self.log = LogReport()
+        self.log: LogReport | VaultReport = LogReport()
         self.run_id = ""
+        self.lead_s = self.first_s = 0.0
 
     def origin(self, data_dir: Path, at_s: float) -> Origin:
         """Return what the store of this box knows of the wall clock of that run, at a time."""
@@ -92,7 +96,8 @@ def open_source(source: str, config: Config, *, watched: bool, run: str | None =
     Parameters
     ----------
     source : str
-        ``past`` is what the monitor keeps by itself; a folder is all packet logs in it.
+        ``vault:`` is the last run that the monitor has kept, ``vault:RUN`` another, ``vault:8h``
+        the last eight hours; a folder is all packet logs in it.
     watched : bool
         Whether the monitor is to live through it too, for alerts, answers and beats.
     run : str | None
@@ -105,7 +110,9 @@ def open_source(source: str, config: Config, *, watched: bool, run: str | None =
     CommandError
         There is none, or the logs hold more than one run and none was chosen.
     """
-    logs = _logs_of(source, config)
+    if source.startswith(VAULT):
+        return _of_vault(source, config, run, watched=watched)
+    logs = _logs_of(source)
     if logs is None:
         return _whole(source, config, watched=watched)
     report = LogReport()
@@ -114,7 +121,19 @@ def open_source(source: str, config: Config, *, watched: bool, run: str | None =
     if len(chosen) != 1:
         held = "".join(f"\n  {n.run_id or 'unnamed'}: {_length(n)}" for n in nights)
         raise CommandError(f"{source} holds {len(nights)} runs; choose with --run:{held}")
-    return _of_night(chosen[0], logs, config, report, watched=watched)
+    return _of_night(chosen[0], logs[0].stem, config, report, watched=watched)
+
+
+def _of_vault(source: str, config: Config, run: str | None, *, watched: bool) -> Sourced:
+    if run is not None and source != VAULT:
+        raise CommandError(f"name the run as vault:{run}, or leave out --run")
+    found, messages = VaultReport(), []  # type: VaultReport, list[str]
+    night, is_span = vault_night(config.box.data_dir, source + (run or ""), found, messages)
+    sourced = _of_night(night, "vault", config, found, watched=watched)
+    sourced.messages = messages
+    if is_span:
+        sourced.lead_s = max(0.0, night.begin_s - sourced.first_s)
+    return sourced
 
 
 def open_runs(source: str, config: Config, near: StoredAlert | None) -> Iterator[Sourced]:
@@ -125,44 +144,62 @@ def open_runs(source: str, config: Config, near: StoredAlert | None) -> Iterator
     near : StoredAlert | None
         What is looked for: only its run is opened, and only from ten minutes before it on.
     """
-    logs = _logs_of(source, config)
+    if source == VAULT:
+        yield from _runs_of_vault(config, near)
+        return
+    if source.startswith(VAULT):
+        yield _of_vault(source, config, None, watched=True)
+        return
+    logs = _logs_of(source)
     if logs is None:
         yield _whole(source, config, watched=True)
         return
     report = LogReport()
-    for night in from_logs(logs, None, report=report):
+    for night in _near(from_logs(logs, None, report=report), near):
+        yield _of_night(night, logs[0].stem, config, report, watched=True)
+
+
+def _runs_of_vault(config: Config, near: StoredAlert | None) -> Iterator[Sourced]:
+    report, folder = VaultReport(), vault_folder(config.box.data_dir)
+    nights = from_vault(folder, ring_of(config.box.data_dir), None, report)
+    for night in _near(nights, near):
+        yield _of_night(night, "vault", config, report, watched=True)
+
+
+def _near(nights: Iterable[Night], near: StoredAlert | None) -> Iterator[Night]:
+    for night in nights:
         if near is None:
-            yield _of_night(night, logs, config, report, watched=True)
+            yield night
         elif night.run_id in {near.run_id, ""}:
             packets = led_up(night.packets, near.alert.since_s - BEFORE_S)
-            short = msgspec.structs.replace(night, packets=packets)
-            yield _of_night(short, logs, config, report, watched=True)
+            yield msgspec.structs.replace(night, packets=packets)
 
 
-def _logs_of(source: str, config: Config) -> list[Path] | None:
+def _logs_of(source: str) -> list[Path] | None:
     """Return the packet logs that are meant; None: it is something else."""
     if is_scenario(source):
         return None
-    folder = config.box.data_dir / PACKETS if source == PAST else Path(source)
-    if folder.is_dir() or source == PAST:
+    folder = Path(source)
+    if folder.is_dir():
         logs = sorted(folder.glob("*.hwl"))
         if not logs:
             raise CommandError(
-                f"there is no packet log in {folder}: name another, or let the monitor keep the "
-                f"last days ([box] packet_log_mb)"
+                f"there is no packet log in {folder}: name another; `vault:` is what the monitor "
+                f"keeps by itself"
             )
         return logs
     return [folder] if kind_of(folder) == "packets" else None
 
 
 def _of_night(
-    night: Night, logs: list[Path], config: Config, report: LogReport, *, watched: bool
+    night: Night, name: str, config: Config, report: LogReport | VaultReport, *, watched: bool
 ) -> Sourced:
-    sourced = Sourced(night.run_id or logs[0].stem, "packets")
+    sourced = Sourced(night.run_id or name, "packets")
     sourced.run_id, sourced.log = night.run_id, report
     packets = iter(night.packets)
     first = next(packets, None)
     if first is not None:
+        sourced.first_s = first.arrived_s
         pipeline = _pipeline(config, RUN_ID, first.arrived_s) if watched else None
         patient = settings_of(config).default_patient
         sourced.seconds = placed(_all(first, rest=packets), _decoders(), patient, pipeline)

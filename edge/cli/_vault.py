@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge.keys.keyfile import Passphrase
     from edge.playback import OnRecord, OnTime
     from edge.readers.replay import ReplayReport, ReplaySettings
-    from edge.vault import KeyRing
+    from edge.vault import KeyRing, VaultReport
     from edge.whatif.nights import Night
 
 VAULT: Final = "vault:"
@@ -138,27 +138,49 @@ def vault_span(
         There is nothing of that.
     """
     from edge.vault import VaultReport
-    from edge.whatif.nights import from_vault
 
     report.kind, report.name = "vault", named
+    if settings.from_s or settings.to_s is not None:
+        raise CommandError("--from and --to are for recordings; of the vault name a span: vault:8h")
+    found = VaultReport()
+    night, is_span = vault_night(data_dir, named, found, report.messages)
+    report.log.messages = found.messages  # filled in while the packets are taken
+    return VaultSpan(_read(night), night.begin_s if is_span else None)
+
+
+def vault_night(
+    data_dir: Path, named: str, found: VaultReport, messages: list[str]
+) -> tuple[Night, bool]:
+    """Return the run that ``vault:``, ``vault:RUN`` or ``vault:8h`` means; whether it is a span.
+
+    Parameters
+    ----------
+    found : VaultReport
+        Is filled in with what could not be read, while the packets are taken.
+    messages : list[str]
+        Is added to: what a person should know of the choice.
+
+    Raises
+    ------
+    CommandError
+        There is nothing of that.
+    """
+    from edge.whatif.nights import from_vault
+
     wanted = named.removeprefix(VAULT)
     span_s: float | None = None
     with suppress(typer.BadParameter):
         span_s = parse_span(wanted) if wanted else None
-    if settings.from_s or settings.to_s is not None:
-        raise CommandError("--from and --to are for recordings; of the vault name a span: vault:8h")
-    found = VaultReport()
     folder = vault_folder(data_dir)
     nights = list(from_vault(folder, ring_of(data_dir), span_s, found))
-    runs = [n for n in nights if not wanted or span_s is not None or n.run_id == wanted]
+    runs = [n for n in nights if span_s is not None or n.run_id.startswith(wanted)]
     if not runs:
         there = ", ".join(night.run_id for night in nights[-5:]) or "nothing"
         why = found.messages[0] if found.messages else f"in {folder} there is {there}"
-        raise CommandError(f"{named} cannot be replayed: {why}")
+        raise CommandError(f"{named} cannot be read: {why}")
     if span_s is not None and len(runs) > 1:
-        report.messages.append(f"{len(runs)} runs lie in this span; the last of them is replayed")
-    report.log.messages = found.messages  # filled in while the packets are taken
-    return VaultSpan(_read(runs[-1]), None if span_s is None else runs[-1].begin_s)
+        messages.append(f"{len(runs)} runs lie in this span; this is the last of them")
+    return runs[-1], span_s is not None
 
 
 def _read(night: Night) -> Iterator[Packet]:

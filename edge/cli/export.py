@@ -28,6 +28,7 @@ from edge.cli._shared import (
 )
 from edge.cli._sourced import Sourced, is_scenario, open_source
 from edge.cli._spans import PRIVATE, Range, parse_range, parse_utc
+from edge.cli._vault import VAULT
 from edge.export.edfplus import write_edf
 from edge.export.fhir import write_fhir
 from edge.export.gather import Gathered, gather
@@ -72,8 +73,12 @@ class Exported(msgspec.Struct, tag="export", tag_field="record"):
 
 def command(  # noqa: PLR0913  # each is an option of the command
     source: Annotated[
-        str, typer.Argument(help="Packet log, `past`, recording, or simulated scenario.")
-    ],
+        str,
+        typer.Argument(
+            help="vault:[RUN|SPAN], what the monitor has kept; or a packet log, recording, or "
+            "simulated scenario."
+        ),
+    ] = VAULT,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     *,
@@ -137,8 +142,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
         found = gather(
             opened.seconds,
             spool,
-            whole.from_s,
-            whole.to_s,
+            whole.from_s + opened.lead_s,
+            whole.to_s + opened.lead_s,
             patient,
             on_packet=on_packet,
             on_second=show("reading", None if math.isinf(whole.to_s) else whole.to_s),

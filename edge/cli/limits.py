@@ -13,7 +13,7 @@ import typer
 from edge.cli import DONE, FOUND
 from edge.cli._limits import change, now_text, reload_as_started
 from edge.cli._limits_listed import list_changes, list_limits
-from edge.cli._past import axis_of, kept_logs, nights_of, recalled, say_note, the_patient
+from edge.cli._past import axis_of, nights_of, recalled, say_note, the_patient
 from edge.cli._people import warn_unstored
 from edge.cli._shared import (
     AsJson,
@@ -25,10 +25,12 @@ from edge.cli._shared import (
     plugin_defaults,
     print_json,
 )
+from edge.cli._vault import has_vault
 from edge.cli._whatif import print_answer
 from edge.config import Config, PluginDefaults
 from edge.config.changes import in_force, read_changes
 from edge.control import ChangeLimits
+from edge.keys import KeysError
 from edge.limits import Decision, LimitsError, decide
 from edge.records import LimitAct, Role
 from edge.whatif.study import Question, ask, unit_words
@@ -201,16 +203,17 @@ def _show(settings: Config, decision: Decision, asked: _Asked) -> None:
     if not told.rules or not asked.past or told.act is LimitAct.NEW_PATIENT:
         return
     chosen = bool(asked.logs) or asked.recording is not None
-    if not chosen and not kept_logs(settings.box.data_dir):
+    if not chosen and not has_vault(settings.box.data_dir):
         say_note(
             "there is no past to ask what this would have changed (see `homeward whatif --help`)"
         )
         return
-    nights = recalled(
-        settings,
-        nights_of(settings, asked.logs, asked.recording, None, asked.span_s),
-        quiet=asked.json,
-    )
+    past = nights_of(settings, asked.logs, asked.recording, None, asked.span_s)
+    try:
+        nights = recalled(settings, past, quiet=asked.json)
+    except KeysError as error:  # no reason not to change a limit
+        say_note(f"the past cannot be asked what this would have changed: {error}")
+        return
     question = Question(nights, settings, told.patient, in_force(settings, told.patient))
     answer = ask(question, in_force(decision.config, told.patient))
     if not asked.json:

@@ -25,6 +25,7 @@ from edge.cli._shared import (
 from edge.cli._sourced import Sourced, open_runs
 from edge.cli._spans import PRIVATE, parse_utc
 from edge.cli._story import Line, story_of
+from edge.cli._vault import VAULT
 from edge.clock import BootClock
 from edge.config import Config
 from edge.export.page import draw_html, draw_page
@@ -40,8 +41,12 @@ SHORT: Final = 8
 def command(
     alert_id: Annotated[str, typer.Argument(help="The alert's id, or its beginning.")],
     source: Annotated[
-        str, typer.Argument(help="Packet log, `past`, recording or scenario of that time.")
-    ],
+        str,
+        typer.Argument(
+            help="Of that time: vault:[RUN|SPAN], what the monitor has kept; or a packet log, "
+            "recording or scenario."
+        ),
+    ] = VAULT,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     *,

@@ -35,6 +35,7 @@ from edge.daemon.local import Chosen
 from edge.daemon.model import LiveModel
 from edge.daemon.noticeboard import Noticed
 from edge.daemon.resume import clock_was_set, kept_in, tested_in
+from edge.daemon.vaultstate import bounds_of
 from edge.devices import load
 from edge.discover import discover
 from edge.journal import open_journal
@@ -71,7 +72,9 @@ def command(
     ] = None,
     log: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Keep every packet that enters in this packet log."),
+        typer.Option(
+            metavar="FILE", help="Write every packet that enters to this file too, unencrypted."
+        ),
     ] = None,
 ) -> int:
     """Read the sensors, watch, store and alarm, until SIGTERM or Ctrl-C.
@@ -108,8 +111,7 @@ def command(
         model = LiveModel(scorer, partial(open_scorer, settings.model.bundle), clock.now_s)
     told = settings_of(settings)
     pipeline = assemble(told, run.run_id, scorer=model, start_s=run.started_s)
-    folder = settings.box.data_dir
-    places = Places(folder / DATABASE, settings.box.socket, log, folder, settings.box.packet_log_mb)
+    places = _places(settings, log)
     gc.collect()
     gc.freeze()  # what is there now lives as long as the process: no need to look at it again
 
@@ -139,6 +141,12 @@ def command(
         return asyncio.run(monitor())
     finally:
         lines.close()
+
+
+def _places(config: Config, log: Path | None) -> Places:
+    folder = config.box.data_dir
+    bounds = bounds_of(config.vault) if config.vault.enabled else None
+    return Places(folder / DATABASE, config.box.socket, log, folder, bounds)
 
 
 def _annunciators(config: Config) -> list[Chosen]:

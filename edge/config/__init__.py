@@ -13,6 +13,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     fields      one table against its struct or rule
     checks      settings that contradict each other
     selftest    when the box tests its alarm path
+    vault       how much is kept of the raw packets
     annunciators  the ways to be heard and seen at the box
     notices     who is told beyond the box
     layers      the alarm rules: defaults, preset, file, patient, kept, command line
@@ -52,6 +53,7 @@ from edge.config.settings import (
     RuleDefaults,
     Source,
     Summaries,
+    Vault,
     unit_of,
 )
 from edge.config.toml_text import as_toml
@@ -79,6 +81,7 @@ __all__ = [
     "Setting",
     "Source",
     "Summaries",
+    "Vault",
     "as_document",
     "as_toml",
     "default_data_dir",

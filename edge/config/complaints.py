@@ -10,8 +10,11 @@ from typing import Final
 
 from edge.config.settings import UNIT_WORDS, ConfigError, unit_of
 from edge.config.toml_lines import KeyPath
+from edge.config.vault import RETIRED
 
 COMMAND_LINE: Final = "command line"
+
+_RETIRED: Final[Mapping[KeyPath, str]] = {("box", "packet_log_mb"): RETIRED}
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -68,6 +71,9 @@ class Complaints:
 
     def unknown(self, path: KeyPath, known: Iterable[str], noun: str = "setting") -> None:
         """Note a name that nothing here has, with the one that was probably meant."""
+        if path in _RETIRED:
+            self.add(path, f"there is no such {noun} any more", _RETIRED[path])
+            return
         self.add(path, f"there is no such {noun}", suggestion(str(path[-1]), tuple(known)))
 
     def raise_if_any(self) -> None:

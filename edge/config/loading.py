@@ -36,6 +36,7 @@ from edge.config.settings import (
     PluginDefaults,
     Ring,
     Summaries,
+    Vault,
 )
 from edge.config.sources import read_patients, read_sources
 from edge.config.toml_lines import KeyPath, key_lines
@@ -227,6 +228,7 @@ def _checked(
         summaries=Summaries(**tables["summaries"]),
         ring=Ring(**tables["ring"]),
         selftest=SelfTest(**tables["selftest"]),
+        vault=Vault(**tables["vault"]),
         kept=kept,
         tables=tables_of,
     )

@@ -7,6 +7,7 @@ rules and of readers live in their own files and reach this floor as `PluginDefa
     alerting    how findings become alerts, and who is told
     consent     what may leave the box
     selftest    when the box tests its alarm path
+    vault       how much is kept of the raw packets
     plugins     what is known of the plug-ins
     units       units as they end a name
 """
@@ -31,6 +32,7 @@ from edge.config.plugins import (
 )
 from edge.config.selftest import SelfTest
 from edge.config.units import UNIT_WORDS, unit_of
+from edge.config.vault import Vault
 from edge.records import Priority
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ __all__ = [
     "RuleDefaults",
     "Source",
     "Summaries",
+    "Vault",
     "steps_of",
     "unit_of",
 ]
@@ -108,15 +111,6 @@ class Box(msgspec.Struct, frozen=True, kw_only=True):
             "[[sources]] names the reader ble."
         ),
     ] = True
-    packet_log_mb: Annotated[
-        float,
-        Meta(
-            ge=0.0,
-            le=1_000_000.0,
-            description="Keep the last packets in data_dir/packets, at most so much, so that "
-            "`homeward whatif` finds the past; 0: none. They are not encrypted.",
-        ),
-    ] = 0.0
 
 
 class Patient(msgspec.Struct, frozen=True, kw_only=True):
@@ -285,6 +279,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     summaries: Summaries = Summaries()
     ring: Ring = Ring()
     selftest: SelfTest = SelfTest()
+    vault: Vault = Vault()
     origins: Mapping[str, str] = {}
     kept: Mapping[str, KeptPatient] = {}
     tables: Mapping[str, Document] = {}
@@ -301,5 +296,6 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "summaries": Summaries,
     "ring": Ring,
     "selftest": SelfTest,
+    "vault": Vault,
 }
 """The tables that hold nothing but their own struct's fields."""

@@ -13,6 +13,7 @@ UNIT_WORDS: Mapping[str, str] = {
     "degc": "degrees Celsius",
     "flag": "0 or 1",
     "g": "g",
+    "gb": "gigabytes",
     "h": "hours",
     "hz": "hertz",
     "kg": "kilograms",

@@ -3,6 +3,9 @@
     beginning   where a run keeps things, what was found, the first packets of its log
     intake      readers kept running, the bounded packet queue
     recorder    store and packet log, in a thread of their own
+    vaulting    the vault, in a thread of its own
+    vaultstate  how it goes
+    keyring     the keys of both, as soon as they can be had
     answers     what the control socket is told
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
@@ -44,11 +47,12 @@ from edge.control.board import NOTICES_SOCKET
 from edge.control.server import ControlServer
 from edge.daemon.announcing import Announcing, Annunciator, Show, log_line
 from edge.daemon.answers import Answers
-from edge.daemon.beginning import PACKETS, Beginning, Places, first_packets, open_packet_log
+from edge.daemon.beginning import Beginning, Places, first_packets, open_packet_log, vault_of
 from edge.daemon.boxwatch import BoxWatch
 from edge.daemon.boxwatch.opening import open_boxwatch
 from edge.daemon.boxwatch.parts import NoticesPart
 from edge.daemon.intake import Intake, Link
+from edge.daemon.keyring import Keyring
 from edge.daemon.local import Chosen, Local
 from edge.daemon.model import LiveModel
 from edge.daemon.notify import notify, watchdog_period_s
@@ -63,7 +67,7 @@ from edge.pipeline import TICK_S, Pipeline
 from edge.records import Outcome
 from edge.store import Run
 
-__all__ = ["PACKETS", "Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
+__all__ = ["Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
 
 CLOCK_EVERY_S = 1.0
 """How often both clocks are compared, to notice a step."""
@@ -133,7 +137,11 @@ class Daemon:
         self._chosen: list[Chosen] = []
         self._local = Local(clock, self._intake.put)
         log, log_name = open_packet_log(places)
-        self._recorder = Recorder(places.database, run, clock.now_s, log, log_name)
+        keyring = Keyring(places.data_dir or places.database.parent)
+        vault = vault_of(places, keyring, clock)
+        self._recorder = Recorder(
+            places.database, run, clock.now_s, log, log_name, vault, keyring.ring
+        )
         self._remembering = Remembering(pipeline, clock, self._recorder)
         self.boxwatch: BoxWatch = open_boxwatch(
             clock,

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import msgspec
 
+from edge.clock import BootClock
+from edge.daemon.keyring import Keyring
+from edge.daemon.vaulting import Vaulting
 from edge.events import BEGUN_LIMITS, BOX, FACTS, BegunLimits, Facts, tell
-from edge.packetlog import PacketLogWriter, RollingLog
+from edge.packetlog import PacketLogWriter
 from edge.pipeline import START, Kept, Start
 from edge.records import Packet
 from edge.store import Run
-
-PACKETS = "packets"
-"""Folder of the last packets, in the data directory."""
+from edge.vault import Bounds
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -25,18 +26,18 @@ class Places(msgspec.Struct, frozen=True):
     database, socket : Path
         The records; the control socket.
     packet_log : Path | None
-        Every packet that enters, for looking back; None: none is kept.
+        Every packet that enters, unencrypted, for looking back; None: no such file.
     data_dir : Path | None
-        Where the list of paired sensors lies.
-    packet_log_mb : float
-        Where no `packet_log` is named, keep the last so many megabytes in `data_dir`.
+        Where the list of paired sensors lies, and the vault.
+    vault : Bounds | None
+        How much of the packets is kept in the vault; None: there is none.
     """
 
     database: Path
     socket: Path
     packet_log: Path | None = None
     data_dir: Path | None = None
-    packet_log_mb: float = 0.0
+    vault: Bounds | None = None
 
 
 class Beginning(msgspec.Struct, frozen=True):
@@ -73,17 +74,21 @@ def first_packets(
         yield tell(BEGUN_LIMITS, begun, began_s)
 
 
-def open_packet_log(places: Places) -> tuple[PacketLogWriter | RollingLog | None, str]:
-    """Return where packets are kept, and what the status calls it.
+def open_packet_log(places: Places) -> tuple[PacketLogWriter | None, str]:
+    """Return where packets are written as well, and what the status calls it.
 
     Raises
     ------
     edge.packetlog.LogError
         The packet log cannot be written.
     """
-    if places.packet_log is not None:
-        return PacketLogWriter(places.packet_log), str(places.packet_log)
-    if not places.packet_log_mb or places.data_dir is None:
+    if places.packet_log is None:
         return None, ""
-    folder = places.data_dir / PACKETS
-    return RollingLog(folder, int(places.packet_log_mb * 1e6)), str(folder)
+    return PacketLogWriter(places.packet_log), str(places.packet_log)
+
+
+def vault_of(places: Places, keyring: Keyring, clock: BootClock) -> Vaulting | None:
+    """Return what keeps the packets; it opens the vault by itself, as soon as that can be done."""
+    if places.vault is None or places.data_dir is None:
+        return None
+    return Vaulting(places.data_dir, keyring, clock.read, places.vault)

@@ -1,7 +1,8 @@
 """Write what the monitor makes, in a thread of its own: a disk that hangs holds up nobody.
 
 The event loop puts records in the store's backlog and goes on. This file opens the store, writes
-what is due, tries again when the disk would not, and says how that goes.
+what is due, tries again when the disk would not, and says how that goes. The raw packets go to the
+vault, which has a thread of its own (`edge.daemon.vaulting`): no alert waits for them.
 """
 
 from __future__ import annotations
@@ -16,9 +17,20 @@ import msgspec
 import structlog
 
 from edge.clock import WallEntry
-from edge.packetlog import LogError, PacketLogWriter, RollingLog
+from edge.daemon.vaulting import Vaulting
+from edge.daemon.vaultstate import VaultState
+from edge.packetlog import LogError, PacketLogWriter
 from edge.records import Outcome, Packet
-from edge.store import Backlog, LedgerEntry, Run, Store, StoredAlert, StoreDamagedError, StoreError
+from edge.store import (
+    Backlog,
+    Keys,
+    LedgerEntry,
+    Run,
+    Store,
+    StoredAlert,
+    StoreDamagedError,
+    StoreError,
+)
 
 RETRY_S = 2.0
 """How long after a failed write the next is tried."""
@@ -52,7 +64,7 @@ class StoreReport(msgspec.Struct, frozen=True):
     moved_aside : str
         Where a damaged file was moved in this run; empty: none was.
     packet_log : str
-        Packet log being written, or why it ended; empty: none is kept.
+        Packet log that was asked for, or why it ended; empty: none was.
     writing_since_s : float | None
         Boot clock at which the write began that has not come back; None: there is none.
     """
@@ -80,8 +92,12 @@ class Recorder:
         This start of the monitor.
     now_s : Callable
         The boot clock.
-    log : PacketLogWriter | RollingLog | None
-        Where to keep all packets that entered.
+    log : PacketLogWriter | None
+        Where to write all packets that entered, beside the vault and unencrypted.
+    vault : Vaulting | None
+        Where they are kept; None: nowhere.
+    keys : Keys | None
+        Opens the device keys, as soon as they can be had; None: those beside the database.
     """
 
     def __init__(
@@ -89,12 +105,15 @@ class Recorder:
         path: Path,
         run: Run,
         now_s: Callable[[], float],
-        log: PacketLogWriter | RollingLog | None = None,
+        log: PacketLogWriter | None = None,
         log_name: str = "",
+        vault: Vaulting | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self.path = path
+        self.vault = vault
         self.backlog = Backlog()
-        self._run_facts = run
+        self._run_facts, self._keys = run, keys
         self._now_s = now_s
         self._packet_log, self._log_state = log, log_name
         self._log_overrun = False
@@ -115,6 +134,8 @@ class Recorder:
         if self._packet_log is not None and not self._log_overrun:
             self._unlogged.extend(packets)
             self._log_overrun = len(self._unlogged) > MAX_UNLOGGED
+        if self.vault is not None:
+            self.vault.add(packets, outcome)
         self.backlog.add(outcome, now_s)
         if self._unlogged or self.backlog.due(now_s):
             self._wake.set()
@@ -202,8 +223,14 @@ class Recorder:
             self._writing_since_s,
         )
 
+    def vault_report(self) -> VaultState | None:
+        """Return how the vault goes; None: there is none."""
+        return None if self.vault is None else self.vault.report()
+
     async def run(self) -> None:
         """Write what is due until cancelled."""
+        if self.vault is not None:
+            self.vault.start()
         self._wake.set()  # open the store at once
         while True:
             await self._wake.wait()
@@ -218,8 +245,21 @@ class Recorder:
         Returns
         -------
         bool
-            False: the disk has hung for `CLOSE_S`, and still holds the recorder's thread.
+            False: the disk has hung for `CLOSE_S`, and still holds a thread.
         """
+        vault = asyncio.create_task(self._close_vault())
+        stored = await self._close_store()
+        return await vault and stored
+
+    async def _close_vault(self) -> bool:
+        if self.vault is None:
+            return True
+        closed = await asyncio.to_thread(self.vault.close, CLOSE_S)
+        if not closed:
+            _log.error("the disk hangs: the vault is not ended", waited_s=CLOSE_S)
+        return closed
+
+    async def _close_store(self) -> bool:
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._round(everything=True)
@@ -255,7 +295,7 @@ class Recorder:
         now_s = self._now_s()
         try:
             if self._store is None:
-                self._store = Store.begin(self.path, self._run_facts, self.backlog)
+                self._store = Store.begin(self.path, self._run_facts, self.backlog, keys=self._keys)
                 self._moved_aside = str(self._store.moved_aside or self._moved_aside)
                 self._n_outbox = self._store.outbox_count()
             if everything or self.backlog.due(now_s):

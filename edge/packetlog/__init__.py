@@ -22,8 +22,7 @@ the marker's first seven bytes are followed by an extra ``FF``, so no payload ca
 the start of a block, and a reader that lost its place finds it again at the next marker.
 """
 
-from edge.packetlog.layout import LogError, LogReport
-from edge.packetlog.rolling import RECAP, RollingLog
+from edge.packetlog.layout import RECAP, LogError, LogReport
 from edge.packetlog.scan import is_packet_log, read
 from edge.packetlog.writer import PacketLogWriter
 
@@ -32,7 +31,6 @@ __all__ = [
     "LogError",
     "LogReport",
     "PacketLogWriter",
-    "RollingLog",
     "is_packet_log",
     "read",
 ]

@@ -25,6 +25,8 @@ ESCAPED = PREFIX + b"\xff"
 FILE_HEAD = struct.Struct("<8sHHI")
 BLOCK_HEAD = struct.Struct("<8sIIII")
 PACKET_BYTES = 16  # arrival, two names, length
+RECAP = "box:recap"
+"""Stream of the packet that says again what stands, at the beginning of what can be read alone."""
 
 
 class LogError(RuntimeError):

@@ -4,7 +4,7 @@
     fields, shaping, body  packets to few bytes and back, exactly
     sealing         the cipher, and why no nonce is used twice; the device's key is in edge.keys
     folder          which segments there are, and who may change them
-    segment, writer what is being written
+    segment, writer, opening what is being written
     reading         what was written: packets, span by span
     keeping         what is given up by itself, the oldest first
     remains, forgetting  what is destroyed, and what stays of it
@@ -22,12 +22,14 @@ from edge.vault.bounds import Bounds
 from edge.vault.folder import FOLDER
 from edge.vault.forgetting import Forgotten, forget_all, forget_span
 from edge.vault.layout import VaultError
+from edge.vault.opening import open_writer
 from edge.vault.reading import HOLE, latest, packets, rows
 from edge.vault.rotating import Rotated, rotate
 from edge.vault.scan import VaultReport
 from edge.vault.spans import WallSpan
+from edge.vault.standing import Standing
 from edge.vault.verifying import verify
-from edge.vault.writer import VaultWriter, open_writer
+from edge.vault.writer import RefusedError, VaultWriter
 
 __all__ = [
     "FOLDER",
@@ -37,7 +39,9 @@ __all__ = [
     "KeyRing",
     "KeysError",
     "Protection",
+    "RefusedError",
     "Rotated",
+    "Standing",
     "VaultError",
     "VaultReport",
     "VaultWriter",

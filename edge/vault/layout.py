@@ -141,7 +141,7 @@ class Pin(msgspec.Struct, frozen=True):
 
 
 class Hole(msgspec.Struct, frozen=True):
-    """A span whose packets are gone, and why: ``forgotten`` or ``expired``."""
+    """A span whose packets are gone, and why: ``forgotten``, ``expired``, ``dropped``."""
 
     from_s: float
     to_s: float

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.events import BEGUN_LIMITS, LIMIT, BegunLimits, Limits
 from edge.packetlog import RECAP
 from edge.records import Packet
 
@@ -21,8 +22,13 @@ class Standing:
     def __init__(self) -> None:
         self._said: dict[tuple[str, str], Packet] = {}
 
+    def __len__(self) -> int:
+        return len(self._said)
+
     def note(self, packet: Packet) -> None:
-        """Take a packet; only those of the box count."""
+        """Take a packet; only those of the box count, and the limits that a person set."""
+        if packet.stream == LIMIT:
+            self._limit(packet)
         if packet.source != _BOX:
             return
         if packet.stream == RECAP:
@@ -49,6 +55,19 @@ class Standing:
         """Return all that stands as one packet, for the beginning of what can be read alone."""
         said = list(self._said.values())
         return Packet(_BOX, RECAP, at_s, msgspec.msgpack.encode(said))
+
+    def _limit(self, packet: Packet) -> None:
+        """Let what a person set be what the run began with: that is what is in force."""
+        try:
+            told = msgspec.json.decode(packet.payload, type=Limits)
+            begun = self._said[BEGUN_LIMITS, told.patient]
+            rules = msgspec.json.decode(begun.payload, type=BegunLimits).rules
+        except (KeyError, msgspec.DecodeError):
+            return
+        said = BegunLimits(told.patient, {**rules, **told.rules})
+        self._said[BEGUN_LIMITS, told.patient] = msgspec.structs.replace(
+            begun, payload=msgspec.json.encode(said)
+        )
 
     def _take(self, recap: Packet) -> None:
         try:

@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from edge.clock import STEP_S, WallEntry
-from edge.keys import KeyRing, Passphrase, open_keys
+from edge.keys import KeyRing
 from edge.packetlog import LogError
 from edge.packetlog.layout import MAX_NAME_LETTERS
 from edge.records import Packet
 from edge.vault import keeping, scan
 from edge.vault.bounds import HURRIED_BLOCK_S, HURRY_S, PIN_S, Bounds
-from edge.vault.folder import FOLDER, ROLL, Lock, changing, device_ids, segments, tidy
-from edge.vault.layout import Begin, Head, Pin, VaultError
+from edge.vault.folder import ROLL, Lock, changing, segments, tidy
+from edge.vault.layout import Begin, Head, Hole, Pin, VaultError
 from edge.vault.segment import NewSegment
 from edge.vault.shaping import Shaper
 from edge.vault.standing import Standing
@@ -33,6 +33,10 @@ LOCK_WAIT_S: Final = 0.5
 """A command may hold the writer's lock for a moment, to see whether there is one."""
 BACK_S: Final = 1.0
 _PACKET_BYTES: Final = 16
+
+
+class RefusedError(LogError):
+    """A packet that no block can hold; it is not taken, however often it is tried."""
 
 
 class VaultWriter:
@@ -51,11 +55,17 @@ class VaultWriter:
         Both clocks, as `edge.clock.BootClock.read` gives them.
     bounds : Bounds
         How much is kept, and how long.
+    standing : Standing | None
+        What stands, where a run goes on that has begun before; is kept up to date.
 
     Attributes
     ----------
     messages : list[str]
         What was found wrong with the vault, for a person.
+    n_taken, n_written : int
+        Packets that were taken; those of them that outlive this process.
+    synced_s : float | None
+        Boot clock of the last sync; None: there was none.
 
     Raises
     ------
@@ -69,12 +79,16 @@ class VaultWriter:
         ring: KeyRing,
         clock: Callable[[], WallEntry],
         bounds: Bounds | None = None,
+        standing: Standing | None = None,
     ) -> None:
         self.messages: list[str] = []
+        self.n_taken = self.n_written = 0
+        self.synced_s: float | None = None
         self._folder, self._ring, self._clock = folder, ring, clock
         self._bounds = bounds or Bounds()
         self._shaper = Shaper()
-        self._standing = Standing()
+        self._standing = Standing() if standing is None else standing
+        self._goes_on = bool(self._standing)
         self._recap: Packet | None = None
         self._pending: list[Packet] = []
         self._n_pending_bytes = 0
@@ -103,13 +117,15 @@ class VaultWriter:
 
         Raises
         ------
+        RefusedError
+            The packet is longer than a block may be; it is not taken.
         LogError
-            The packet is longer than a block may be (it is not taken), or a write failed; then
-            packets wait in memory within a bound, and no more are taken.
+            A write failed; then packets wait in memory within a bound, and no more are taken:
+            `n_taken` says whether this one was.
         """
         n_bytes = len(packet.payload) + _PACKET_BYTES
         if n_bytes > MAX_PAYLOAD_BYTES or _names_too_long(packet):
-            raise LogError(
+            raise RefusedError(
                 f"a packet of {packet.source[:40]} holds {n_bytes} bytes or a name that is too "
                 f"long; the vault takes {MAX_PAYLOAD_BYTES} bytes and names of "
                 f"{MAX_NAME_LETTERS} letters"
@@ -118,7 +134,10 @@ class VaultWriter:
             self.flush()  # a block's arrivals do not go back
         if self._waiting_bytes() + n_bytes > MAX_WAITING_BYTES:
             self.flush(durable=True)
+        if self._goes_on:
+            self._recap, self._goes_on = self._standing.recap(packet.arrived_s), False
         self._pending.append(packet)
+        self.n_taken += 1
         self._standing.note(packet)
         self._n_pending_bytes += n_bytes
         self._last_s = packet.arrived_s
@@ -176,6 +195,18 @@ class VaultWriter:
                 self._unsynced_s = at_s
         except OSError as error:
             raise LogError(f"cannot write to the vault {self._folder}: {error.strerror}") from error
+
+    def leave_out(self, from_s: float, to_s: float, why: str) -> None:
+        """Say that what entered in this span is not in the vault; raises as `flush`.
+
+        `standing` must know what was said in it: that is told again after the hole.
+        """
+        try:
+            self._seal()
+            self._open_segment(to_s).add_hole(Hole(from_s, to_s, why))
+        except OSError as error:
+            raise LogError(f"cannot write to the vault {self._folder}: {error.strerror}") from error
+        self._recap, self._goes_on = self._standing.recap(to_s), False
 
     def tend(self, now_s: float) -> None:
         """Write and sync what is due by the clock though no packets come; raises as `flush`."""
@@ -258,8 +289,10 @@ class VaultWriter:
         if durable or self._sync_is_due():
             segment.sync()
             self._unsynced_s = None
+            self.synced_s = self._clock().boot_s
         else:
             segment.write()
+        self.n_written = self.n_taken
         if segment.ended or self._should_roll(segment):
             self._end_segment()
 
@@ -322,26 +355,6 @@ class VaultWriter:
         self.messages += report.messages
         head = there[-1].head()
         return (b"" if head is None else head.id), n_blocks
-
-
-def open_writer(
-    data_dir: Path,
-    clock: Callable[[], WallEntry],
-    bounds: Bounds | None = None,
-    passphrase: Passphrase | None = None,
-) -> VaultWriter:
-    """Return the writer of a box's vault, with its keys; the first use makes both.
-
-    Raises
-    ------
-    KeysError
-        The key is gone though something is encrypted, or does not open.
-    VaultError
-        Another process writes.
-    """
-    folder = data_dir / FOLDER
-    ring = open_keys(data_dir, device_ids(folder), passphrase=passphrase)
-    return VaultWriter(folder, ring, clock, bounds)
 
 
 def _names_too_long(packet: Packet) -> bool:

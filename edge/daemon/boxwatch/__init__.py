@@ -2,6 +2,7 @@
 
     this file   the turn of every second; what is told, and when
     parts       what the running monitor knows without waiting: clock, recording, sound, notices
+    vault       whether raw packets are kept
     looks       looks that may hang, each in a thread of its own
     disk        room on the disk, and whether it can be written
     hardware    power supply, heat, memory: files of the kernel
@@ -22,6 +23,8 @@ delays of their own. `tests/edge/daemon/test_boxwatch.py` and
 | the disk is read-only, full, or the file gone      | cannot_record   | medium      | 7  |
 | records given up                                   | cannot_record   | medium      | 6  |
 | the packet log ended                               | cannot_record   | low         | 6  |
+| the key of the vault cannot be had; it is refused  | vault_down      | low         | 6  |
+| raw packets given up                               | vault_down      | low         | 6  |
 | one way to be heard or seen fails, another works   | cannot_be_heard | medium      | 4 * |
 | nothing at the box can be heard or seen            | cannot_be_heard | high        | 4 * |
 | the notifier is gone                               | cannot_notify   | medium      | 10 |

@@ -11,6 +11,7 @@ from edge.daemon.boxwatch.disk import Disk
 from edge.daemon.boxwatch.hardware import Hardware
 from edge.daemon.boxwatch.looks import Look
 from edge.daemon.boxwatch.parts import ClockPart, RecorderPart, SoundPart
+from edge.daemon.boxwatch.vault import VaultPart
 from edge.daemon.local import Local
 from edge.daemon.recorder import Recorder
 from edge.records import Packet
@@ -35,6 +36,7 @@ def open_boxwatch(
     parts = (
         ClockPart(clock.read, was_set=clock_was_set),
         RecorderPart(recorder.report),
+        VaultPart(recorder.vault_report),
         SoundPart(local.reports),
     )
     looks = [Look("hardware", Hardware())]

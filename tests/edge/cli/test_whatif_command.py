@@ -11,12 +11,13 @@ import pytest
 
 from edge.alerts import Answer
 from edge.events import PERSON
-from edge.packetlog import PacketLogWriter, RollingLog
+from edge.packetlog import PacketLogWriter
 from edge.pipeline import ANSWER, START, Start
 from edge.readers import simulated
 from edge.records import Packet
 from edge.whatif.nights import WARM_UP_S, from_logs
 from tests.edge.cli.box import Box
+from tests.edge.vault.kit import Clock, write
 
 DIPS = """\
 title = "Two dips"
@@ -157,7 +158,7 @@ def test_without_a_past_it_says_how_to_get_one(box):
     done = box.call("whatif", "--set", "low_spo2.limit_pct=86")
     assert done.returncode == 1
     assert "there is no past to ask" in done.stderr
-    assert "packet_log_mb" in done.stderr
+    assert "[vault]" in done.stderr
 
 
 def night_log(path, run_id, scenario, *, at_s=1000.0, answers=()):
@@ -190,10 +191,8 @@ def test_several_runs_in_several_logs_are_nights_of_their_own(box):
 
 
 def test_the_past_that_the_monitor_keeps_is_found_without_a_path(box):
-    log = RollingLog(box.data_dir / "packets", 50_000_000)
-    for packet in simulated.packets(simulated.Settings(scenario=str(box.folder / "dips.toml"))):
-        log.append(packet)
-    log.close()
+    given = simulated.packets(simulated.Settings(scenario=str(box.folder / "dips.toml")))
+    write(box.data_dir, given, Clock(0.0))
     _, last = facts(box.call("whatif", "--set", "low_spo2.limit_pct=85", "--json"))
     _, simulated_too = ask(box, "--set", "low_spo2.limit_pct=85")
     assert last["before"]["alarms"] == simulated_too["before"]["alarms"]

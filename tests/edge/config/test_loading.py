@@ -141,6 +141,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(write):
     ("text", "line", "what", "mend"),
     [
         ("[alrms]\n", 1, "no such table", "write alarms"),
+        ("[box]\npacket_log_mb = 5", 2, "no such setting any more", "say in [vault]"),
         ("\n[box]\nnam = 'x'", 3, "box.nam: there is no such setting", "write name"),
         ("[box]\nname = 7", 2, 'must be text in "quotes", not 7', "correct it"),
         ("[box]\nname = ''", 2, "not the text ''", "correct it"),

@@ -22,9 +22,11 @@ from edge.daemon.boxwatch.disk import Disk
 from edge.daemon.boxwatch.hardware import Hardware
 from edge.daemon.boxwatch.parts import ClockPart, NoticesPart, RecorderPart, SoundPart
 from edge.daemon.boxwatch.steady import Steady
+from edge.daemon.boxwatch.vault import VaultPart
 from edge.daemon.local import AnnunciatorReport
 from edge.daemon.recorder import StoreReport
 from edge.daemon.resume import clock_was_set
+from edge.daemon.vaultstate import VaultState
 from edge.events import BoxHealth
 from edge.live import Signal
 from edge.pipeline import PipelineSettings
@@ -502,6 +504,41 @@ def test_what_cannot_be_recorded_is_told_within_ten_seconds_and_ends() -> None:
         if "packet_log" in fault:
             continue  # a log that has ended does not go on
         monitor.ended("cannot_record")
+
+
+def test_a_vault_that_keeps_nothing_is_told_within_ten_seconds_and_ends() -> None:
+    fine = VaultState("vault")
+    faults = (
+        {"trouble": "its passphrase", "kind": "key"},
+        {"trouble": "the disk is full", "kind": "write"},
+        {"n_dropped": 7},
+    )
+    for fault in faults:
+        told = [fine]
+        monitor = Monitor(VaultPart(lambda told=told: told[0]))
+        monitor.live(5.0)
+        assert monitor.alerts == []
+        since_s = None if "n_dropped" in fault else monitor.now_s
+        told[0] = msgspec.structs.replace(fine, failing_s=since_s, **fault)
+        assert monitor.raised_after("vault_down") <= DUE_S
+        assert monitor.signal.priority == "low"
+        told[0] = msgspec.structs.replace(fine, n_dropped=told[0].n_dropped)
+        monitor.ended("vault_down", 120.0)
+
+
+def test_a_vault_whose_disk_does_not_come_back_is_told_and_a_long_write_is_no_fault() -> None:
+    told = [VaultState("vault")]
+    monitor = Monitor(VaultPart(lambda: told[0]))
+    told[0] = VaultState("vault", busy_s=monitor.now_s)
+    monitor.live(15.0)
+    assert monitor.alerts == []
+    assert monitor.raised_after("vault_down") <= DUE_S
+
+
+def test_where_no_vault_is_wanted_nothing_is_said_of_it() -> None:
+    monitor = Monitor(VaultPart(lambda: None))
+    monitor.live(30.0)
+    assert not any("vault" in name for health in monitor.told for name in health.facts)
 
 
 def test_a_store_has_a_moment_to_be_opened_at_the_start_and_then_it_is_told() -> None:
