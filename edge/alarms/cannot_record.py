@@ -1,10 +1,11 @@
 """What happens is not recorded.
 
 Present when one of these has failed for ``delay_s`` or longer (``>=``): the store refuses what is
-written to it, or has not come back from writing (``store_fails_s``); the disk refuses a write, is
-read-only or full (``disk_fails_s``); records were given up in the last minute because nothing could
-be written (``given_up_fails_s``). The packet log, for looking back, that ended before its time
-(``log_fails_s``) is low priority. Each is a fault of its own.
+written to it, or has not come back from writing (``store_fails_s``); the key that opens it cannot
+be had (``locked_fails_s``); the disk refuses a write, is read-only or full (``disk_fails_s``);
+records were given up in the last minute because nothing could be written (``given_up_fails_s``).
+The packet log, for looking back, that ended before its time (``log_fails_s``) is low priority. Each
+is a fault of its own.
 
 Alarms need no disk and go on. `homeward status` says what the disk or the store said.
 
@@ -24,13 +25,19 @@ from edge.records import SECOND_S, Category, Features, Finding, Kind, Priority, 
 NAME = "cannot_record"
 
 LOG = "log_fails_s"
+LOCKED = "locked_fails_s"
 PARTS = {
     "store_fails_s": "the store of the records has taken nothing for {:.0f} s",
+    LOCKED: "the records have been locked for {:.0f} s, for their key cannot be had",
     "disk_fails_s": "the disk has refused to be written for {:.0f} s",
     "given_up_fails_s": "records were lost because they could not be written",
     LOG: "the packet log has ended: this night cannot be replayed",
 }
 """Name of the part -> what a carer reads."""
+WHAT_OPENS = (
+    "alarms go on, but what happens now is not kept; homeward status says what opens them: a "
+    "passphrase, the USB stick, or a key from a backup"
+)
 WHAT_TO_DO = (
     "alarms go on, but what happens now is not kept; look at homeward status, make room on the "
     "card or put in a new one"
@@ -46,9 +53,10 @@ def step(
         reason = "it is recorded" if found.present is False else "nothing tells of the recording"
         return state, Finding(seen.patient, NAME, seen.end_s, found.present, reason)
     said = ", ".join(PARTS[name].format(for_s) for name, for_s in found.for_s.items())
+    cure = WHAT_OPENS if LOCKED in found.for_s else WHAT_TO_DO
     priority = Priority.LOW if set(found.for_s) == {LOG} else None
     return state, Finding(
-        seen.patient, NAME, seen.end_s, True, f"{said}: {WHAT_TO_DO}", found.for_s, priority  # noqa: FBT003
+        seen.patient, NAME, seen.end_s, True, f"{said}: {cure}", found.for_s, priority  # noqa: FBT003
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from edge.cli._shared import (
     load_config,
     plugin_defaults,
 )
+from edge.cli._unlocking import keys_of
 from edge.clock import BootClock
 from edge.config import Config, ConfigError
 from edge.config.changes import in_force
@@ -159,7 +160,7 @@ def _write(config: Config, decision: Decision) -> list[SettingChange]:
     run = Run(str(uuid.uuid4()), clock.boot_id, clock.now_s(), f"{homeward_version()} (limits)", "")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        store = Store.begin(folder / DATABASE, run)
+        store = Store.begin(folder / DATABASE, run, keys=keys_of(folder, make=True))
     except OSError as error:
         raise CommandError(f"cannot write in {folder} ({error.strerror}): check it") from error
     try:

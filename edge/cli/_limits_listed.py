@@ -9,6 +9,7 @@ from edge.cli import DONE
 from edge.cli._past import the_patient
 from edge.cli._shared import CommandError, print_json
 from edge.cli._tables import console, table
+from edge.cli._unlocking import keys_of
 from edge.config import Config, PluginDefaults
 from edge.config.changes import in_force
 from edge.store import DATABASE, History, StoreError
@@ -91,7 +92,7 @@ def list_changes(settings: Config, *, json: bool) -> int:
     """Print every change that was recorded, the oldest first."""
     path = settings.box.data_dir / DATABASE
     try:
-        with History.open(path) as history:
+        with History.open(path, keys_of(path.parent)) as history:
             stored = history.setting_changes()
     except StoreError as error:
         raise CommandError(str(error)) from error

@@ -14,11 +14,12 @@ import typer
 
 from edge.assemble import facts_of, open_scorer, settings_of
 from edge.cli._shared import CommandError
+from edge.cli._unlocking import keys_of
 from edge.cli._vault import has_vault, vault_folder, vault_nights
 from edge.clock import WallLog
 from edge.config import Config
 from edge.events import FACTS, tell
-from edge.store import DATABASE, History, StoreError
+from edge.store import StoreError, open_history
 from edge.whatif.axis import Axis
 from edge.whatif.nights import Night, from_logs, from_recording, from_scenario
 from edge.whatif.recalling import Recalled, recall
@@ -109,7 +110,7 @@ def axis_of(config: Config, nights: Sequence[Recalled]) -> Axis:
     """Return the axis of these nights, by the clock on the wall where the store knows it."""
     began: list[datetime | None] = [None] * len(nights)
     with contextlib.suppress(StoreError, LookupError):
-        with History.open(config.box.data_dir / DATABASE) as history:
+        with open_history(config.box.data_dir, keys_of(config.box.data_dir)) as history:
             wall = WallLog(history.clock_log())
             boots = {run.run_id: run.boot_id for run in history.runs()}
         for number, night in enumerate(nights):

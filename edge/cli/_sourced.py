@@ -13,6 +13,7 @@ import msgspec
 import edge.decoders
 from edge.assemble import assemble, facts_of, open_scorer, settings_of
 from edge.cli._shared import CommandError
+from edge.cli._unlocking import keys_of
 from edge.cli._vault import VAULT, ring_of, vault_folder, vault_night
 from edge.clock import WallLog
 from edge.config import Config
@@ -73,7 +74,7 @@ class Sourced:
         path = data_dir / DATABASE
         if not self.run_id or not path.exists():
             return Origin()
-        with History.open(path) as history:
+        with History.open(path, keys_of(data_dir)) as history:
             boots = {run.run_id: run for run in history.runs()}
             run = boots.get(self.run_id)
             if run is None:

@@ -10,6 +10,7 @@ from rich.text import Text
 from edge.cli import DONE, FAILED
 from edge.cli._shared import CommandError, print_json
 from edge.cli._tables import console, table
+from edge.cli._unlocking import keys_of
 from edge.store.head import MIN_DIGITS, Head, parse_head
 from edge.store.keeping import HeadState
 from edge.store.verdict import Verdict
@@ -32,7 +33,7 @@ def check(database: Path, expect: str, *, json: bool) -> int:
             wanted = parse_head(expect)
         except ValueError as error:
             raise CommandError(str(error)) from error
-    verdict = verify(database, wanted)
+    verdict = verify(database, wanted, keys_of(database.parent))
     if json:
         for flaw in verdict.flaws:
             print_json(flaw)

@@ -23,6 +23,7 @@ from edge.cli._shared import (
 )
 from edge.cli._story import show
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
+from edge.cli._unlocking import keys_of
 from edge.cli._verify import check
 from edge.clock import BootClock
 from edge.control import ControlError, Status
@@ -80,7 +81,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
         raise CommandError(f"`homeward alerts {action}` takes no id; `homeward alerts show {id}`?")
     if action is Action.VERIFY:
         return check(database, expect, json=json)
-    with History.open(database) as history:
+    with History.open(database, keys_of(database.parent)) as history:
         times = Times(history, BootClock().read())
         if action is Action.SHOW:
             return show(history, id, times, json=json)

@@ -25,6 +25,7 @@ from edge.cli._shared import (
 from edge.cli._sourced import Sourced, open_runs
 from edge.cli._spans import PRIVATE, parse_utc
 from edge.cli._story import Line, story_of
+from edge.cli._unlocking import keys_of
 from edge.cli._vault import VAULT
 from edge.clock import BootClock
 from edge.config import Config
@@ -123,7 +124,7 @@ def _stored(config: Config, beginning: str) -> tuple[StoredAlert | None, list[To
     path = config.box.data_dir / DATABASE
     if not path.exists():
         return None, []
-    with History.open(path) as history:
+    with History.open(path, keys_of(path.parent)) as history:
         if len(ids := history.alert_ids(beginning)) != 1:
             return None, []
         states = [kept for kept in history.alerts() if kept.alert.id == ids[0]]

@@ -30,6 +30,7 @@ from edge.store import (
     StoredAlert,
     StoreDamagedError,
     StoreError,
+    StoreKeyError,
 )
 
 RETRY_S = 2.0
@@ -67,6 +68,8 @@ class StoreReport(msgspec.Struct, frozen=True):
         Packet log that was asked for, or why it ended; empty: none was.
     writing_since_s : float | None
         Boot clock at which the write began that has not come back; None: there is none.
+    locked : bool
+        The trouble is that the key of the records cannot be had.
     """
 
     path: str
@@ -79,6 +82,7 @@ class StoreReport(msgspec.Struct, frozen=True):
     moved_aside: str
     packet_log: str
     writing_since_s: float | None = None
+    locked: bool = False
 
 
 class Recorder:
@@ -114,6 +118,7 @@ class Recorder:
         self.vault = vault
         self.backlog = Backlog()
         self._run_facts, self._keys = run, keys
+        self._locked = False
         self._now_s = now_s
         self._packet_log, self._log_state = log, log_name
         self._log_overrun = False
@@ -221,6 +226,7 @@ class Recorder:
             self._moved_aside,
             self._log_state,
             self._writing_since_s,
+            self._locked,
         )
 
     def vault_report(self) -> VaultState | None:
@@ -293,6 +299,7 @@ class Recorder:
         """Write, in the recorder's thread, and return why that failed."""
         self._write_log()
         now_s = self._now_s()
+        self._locked = False
         try:
             if self._store is None:
                 self._store = Store.begin(self.path, self._run_facts, self.backlog, keys=self._keys)
@@ -310,6 +317,7 @@ class Recorder:
             return str(error)
         except StoreError as error:
             self._n_failures += 1
+            self._locked = isinstance(error, StoreKeyError)
             return str(error)
         return ""
 

@@ -1,4 +1,7 @@
-"""What stood when the monitor was last alive, for a start that goes on with it."""
+"""What stood when the monitor was last alive, for a start that goes on with it.
+
+Where the key of the records cannot be had yet the start does not wait for it: it is one without.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ import structlog
 from edge.clock import TimeQuality, WallEntry, WallLog
 from edge.pipeline import Kept
 from edge.records import SelfTest
-from edge.store import History, KeptAlerts, StoredSelfTest, StoreError
+from edge.store import History, KeptAlerts, Keys, StoredSelfTest, StoreError
 
 _log = structlog.get_logger("resume")
 
 
-def kept_in(path: Path, now: WallEntry) -> Kept | None:
+def kept_in(path: Path, now: WallEntry, keys: Keys | None = None) -> Kept | None:
     """Return what the alert engine remembered, from the store; None: nothing that can be read.
 
     A start without it is safe: what still holds is raised again, and nothing is paused.
@@ -23,7 +26,7 @@ def kept_in(path: Path, now: WallEntry) -> Kept | None:
     if not path.exists():
         return None
     try:
-        with History.open(path) as history:
+        with History.open(path, keys) as history:
             kept = history.kept_alerts()
     except StoreError as error:
         _log.warning("alerts begin anew", error=str(error))
@@ -31,12 +34,12 @@ def kept_in(path: Path, now: WallEntry) -> Kept | None:
     return None if kept is None else as_of(kept, now)
 
 
-def clock_was_set(path: Path, boot_id: str) -> bool:
+def clock_was_set(path: Path, boot_id: str, keys: Keys | None = None) -> bool:
     """Return whether the store knows that the wall clock was set in this boot."""
     if not path.exists():
         return False
     try:
-        with History.open(path) as history:
+        with History.open(path, keys) as history:
             return any(e.boot_id == boot_id and e.synchronised for e in history.clock_log())
     except StoreError as error:
         _log.warning("the log of the clock cannot be read", error=str(error))
@@ -73,12 +76,12 @@ class Tested(msgspec.Struct, frozen=True):
     proven_s: float | None = None
 
 
-def tested_in(path: Path, now: WallEntry) -> Tested:
+def tested_in(path: Path, now: WallEntry, keys: Keys | None = None) -> Tested:  # noqa: PT028  # no test
     """Return the self-tests that are on record; one whose age nobody knows is as good as none."""
     if not path.exists():
         return Tested()
     try:
-        with History.open(path) as history:
+        with History.open(path, keys) as history:
             stored, log = history.self_tests(), WallLog(history.clock_log())
     except StoreError as error:
         _log.warning("no self-test is known of", error=str(error))

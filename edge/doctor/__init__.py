@@ -22,7 +22,7 @@ from edge.doctor.bluetooth import check_bluetooth
 from edge.doctor.findings import Finding, Health
 from edge.doctor.serial_ports import check_serial_ports
 from edge.records import ScorerError
-from edge.store.database import StoreError, connect, quick_check
+from edge.store.database import StoreError, StoreKeyError, connect, quick_check
 from edge.store.migrations import check_not_newer
 
 __all__ = [
@@ -149,8 +149,13 @@ def check_store(path: Path) -> Finding:
         try:
             quick_check(database, path)
             check_not_newer(database, path)
+            encrypted = database.execute("PRAGMA cipher_status").fetchone() == ("1",)
         finally:
             database.close()
+    except StoreKeyError as error:
+        # A monitor that was given the passphrase may well record; `check_monitor` asks it.
+        why = "whether the records are sound was not seen"
+        return Finding(name, Health.WARN, str(error), why, "homeward status  (does it record?)")
     except StoreError as error:
         why = "records of the past cannot be read; the monitor begins a new file if it must"
         return Finding(name, Health.FAIL, str(error), why, "homeward run  (moves it aside)")
@@ -159,7 +164,11 @@ def check_store(path: Path) -> Finding:
         why = "the card has lost or changed what was written to it: it may be failing"
         cure = f"copy {path.parent} to another disk, replace the card, then delete {aside[0]}"
         return Finding(name, Health.WARN, f"sound; damaged before: {', '.join(aside)}", why, cure)
-    return Finding(name, Health.OK, "sound; write-ahead log, synchronous FULL")
+    if not encrypted:
+        why = "whoever takes the card reads all that was recorded"
+        cure = "homeward run  (encrypts it when it starts)"
+        return Finding(name, Health.WARN, "sound; not encrypted yet", why, cure)
+    return Finding(name, Health.OK, "sound, encrypted; write-ahead log, synchronous FULL")
 
 
 def check_model(config: Config) -> Finding:

@@ -69,6 +69,7 @@ class RecorderPart:
     def __init__(self, report: Callable[[], StoreReport]) -> None:
         self._report = report
         self._store, self._log, self._given_up = Since(), Since(), Since()
+        self._key, self._was_locked = Since(), False
         self._n_dropped = 0
         self._dropped_s: float | None = None
         self._began_s: float | None = None
@@ -80,9 +81,14 @@ class RecorderPart:
             self._n_dropped, self._dropped_s = report.n_dropped, now_s
         lately = self._dropped_s is not None and now_s - self._dropped_s < GIVEN_UP_S
         told = [
-            self._store.health("store_fails_s", now_s, fails=self._fails(report, now_s)),
+            self._store.health(
+                "store_fails_s", now_s, fails=self._fails(report, now_s) and not report.locked
+            ),
             self._given_up.health("given_up_fails_s", now_s, fails=lately),
         ]
+        if report.locked or self._was_locked:
+            self._was_locked = True
+            told.append(self._key.health("locked_fails_s", now_s, fails=report.locked))
         if report.packet_log:
             ended = report.packet_log.startswith("ended")
             told.append(self._log.health("log_fails_s", now_s, fails=ended))

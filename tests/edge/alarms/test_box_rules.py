@@ -42,6 +42,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, Priority]] = [
     ("memory_short", {"memory_free_pct": 5.0}, "", MEDIUM),
     ("under_voltage", {"undervoltage_flag": 1.0}, "", MEDIUM),
     ("cannot_record", {}, "store_fails_s", MEDIUM),
+    ("cannot_record", {}, "locked_fails_s", MEDIUM),
     ("cannot_record", {}, "disk_fails_s", MEDIUM),
     ("cannot_record", {}, "given_up_fails_s", MEDIUM),
     ("cannot_record", {}, "log_fails_s", LOW),
