@@ -3,9 +3,9 @@
 `FastLoop` falls behind when there is more to do than its speed leaves time for, and a pause of the
 machine of 100 ms is then several seconds for the code under test: sensors fall silent that are
 well. Here time passes `speed` times as fast only while everybody waits. While the loop works, time
-passes slowly, and never by more than `MOST_WORK_S` at a stretch, and a wait is never longer than
-was asked for. So no timer is late by more than `MOST_WORK_S`, whatever the machine does, and a
-night takes as long as its work.
+passes slowly, by what the processor works and not while it works for another program, and never by
+more than `MOST_WORK_S` at a stretch, and a wait is never longer than was asked for. So no timer is
+late by more than `MOST_WORK_S`, whatever the machine does, and a night takes as long as its work.
 
 The message bus is a program of its own: what it takes for an answer passes `speed` times as fast,
 which with a speed of 200 makes some 50 ms of a D-Bus call.
@@ -47,24 +47,24 @@ class SteadyLoop(asyncio.SelectorEventLoop):
         selector = _SteadySelector()
         selector.loop = self
         self.speed = speed
-        self._mark_s = time.perf_counter()
+        self._mark_s, self._work_mark_s = time.perf_counter(), time.thread_time()
         # Where the machine's clock stands, so that the two can be compared at the start.
         self._base_s = time.monotonic()
         super().__init__(selector)
 
     def time(self) -> float:
         """Return the time in seconds."""
-        worked_s = (time.perf_counter() - self._mark_s) * min(WORK_SPEED, self.speed)
+        worked_s = (time.thread_time() - self._work_mark_s) * min(WORK_SPEED, self.speed)
         return self._base_s + min(worked_s, MOST_WORK_S)
 
     def pass_work(self) -> None:
         """Let the time of the work that was done pass."""
         self._base_s = self.time()
-        self._mark_s = time.perf_counter()
+        self._mark_s, self._work_mark_s = time.perf_counter(), time.thread_time()
 
     def pass_wait(self, asked_s: float | None) -> None:
         """Let the time of a wait pass, but no more than was asked for."""
         now_s = time.perf_counter()
         waited_s = (now_s - self._mark_s) * self.speed
         self._base_s += waited_s if asked_s is None else min(waited_s, asked_s)
-        self._mark_s = now_s
+        self._mark_s, self._work_mark_s = now_s, time.thread_time()
