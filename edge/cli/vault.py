@@ -14,6 +14,7 @@ import msgspec
 import typer
 
 from edge.cli import DONE, FAILED
+from edge.cli._forgetting import forget_everything
 from edge.cli._shared import (
     AsJson,
     CommandError,
@@ -34,8 +35,8 @@ from edge.keys.keyfile import (
     under_passphrase,
     write_key_file,
 )
-from edge.keys.ring import SENTENCES, Protection, find_keys
-from edge.vault import Forgotten, VaultReport, WallSpan, forget_all, forget_span, rotate, verify
+from edge.keys.ring import SENTENCES, find_keys
+from edge.vault import Forgotten, VaultReport, WallSpan, forget_span, rotate, verify
 from edge.vault.reading import Row, rows
 
 if TYPE_CHECKING:
@@ -209,9 +210,7 @@ def _forget(
             )
         typer.confirm(f"Destroy {what}, for good?", abort=True, err=True)
     if wanted is None:
-        told = forget_all(home, folder, on_done)
-        if any(one.protection is Protection.CREDENTIAL for one in find_keys(home)):
-            typer.echo("homeward: the key is a credential of systemd: make a new one", err=True)
+        told = forget_everything(home, folder, on_done)
     else:
         told = forget_span(folder, ring_of(home), wanted, on_done)
     _tell_forgotten(told, json=json)
@@ -227,6 +226,8 @@ def _tell_forgotten(told: Forgotten, *, json: bool) -> None:
         f"{told.n_rewritten} written anew without them. Backups made before are not reached; "
         f"`homeward vault rotate-key` also makes worthless what a flash card may still hold."
     )
+    for step in told.left:
+        typer.echo(f"homeward: left to do: {step}", err=True)
     for name in told.unsure:
         typer.echo(f"homeward: the date of segment {name} is lost, it was left alone", err=True)
 

@@ -16,9 +16,11 @@ from typing import Final
 
 import msgspec
 
-from edge.keys import KeyRing, KeysError
+from edge.keys import DeviceKey, KeyFile, KeyRing, KeysError
+from edge.keys.keyfile import plain
 from edge.keys.medium import shred
 from edge.keys.ring import forget_keys
+from edge.keys.sealed import sealed_files
 from edge.vault import scan
 from edge.vault.folder import (
     GONE,
@@ -34,6 +36,7 @@ from edge.vault.folder import (
 )
 from edge.vault.layout import Kind, VaultError, WrappedKey
 from edge.vault.remains import outside, rewrite
+from edge.vault.rotating import renew
 from edge.vault.sealing import unwrap
 from edge.vault.spans import Clocks, WallSpan
 
@@ -55,12 +58,15 @@ class Forgotten(msgspec.Struct, tag="forgotten", tag_field="record"):
         Packets that are gone, as far as their segments could be counted.
     unsure : list[str]
         Segments whose date is not known, and which were left alone.
+    left : list[str]
+        What a person has to do still.
     """
 
     n_destroyed: int = 0
     n_rewritten: int = 0
     n_packets: int = 0
     unsure: list[str] = []
+    left: list[str] = []
 
 
 def forget_span(
@@ -177,10 +183,26 @@ def roll(folder: Path, wait_s: float = ROLL_WAIT_S) -> None:
             mark.unlink(missing_ok=True)
 
 
-def forget_all(data_dir: Path, folder: Path, on_done: OnDone | None = None) -> Forgotten:
-    """Destroy everything: all segments' keys, the device's key, then all files.
+def forget_all(
+    data_dir: Path,
+    folder: Path,
+    on_done: OnDone | None = None,
+    *,
+    ring: KeyRing | None = None,
+    protect: Callable[[DeviceKey], KeyFile] = plain,
+) -> Forgotten:
+    """Destroy everything in the vault: all segments' keys, the device's key, then all files.
 
     Works with any key, or none. A credential of systemd is not ours to destroy: make a new one.
+    The records are another thing: where there are any, the device key that goes is replaced by a
+    new one, under which theirs is wrapped.
+
+    Parameters
+    ----------
+    ring : KeyRing | None
+        Opens the records' key. None: it cannot be had, and the device key stays, for them.
+    protect : Callable
+        Makes the new key's file.
 
     Raises
     ------
@@ -197,7 +219,7 @@ def forget_all(data_dir: Path, folder: Path, on_done: OnDone | None = None) -> F
                     shred(segment.key_path)
             except OSError as error:
                 raise VaultError(f"a key cannot be destroyed: {error.strerror}") from error
-            forget_keys(data_dir)
+            told.left.extend(_change_device_key(data_dir, ring, protect))
             for number, segment in enumerate(there):
                 if on_done is not None:
                     on_done(number, len(there))
@@ -210,3 +232,16 @@ def forget_all(data_dir: Path, folder: Path, on_done: OnDone | None = None) -> F
     finally:
         lock.release()
     return told
+
+
+def _change_device_key(
+    data_dir: Path, ring: KeyRing | None, protect: Callable[[DeviceKey], KeyFile]
+) -> list[str]:
+    """Destroy the device key, or change it where the records need one."""
+    if not sealed_files(data_dir):
+        forget_keys(data_dir)
+        return []
+    if ring is None:
+        why = "the device key stays, for the records need it, and it is not to be opened here"
+        return [f"{why}: `homeward vault rotate-key` changes it"]
+    return renew(data_dir, ring, protect)

@@ -1,11 +1,12 @@
-"""Another device key for the same vault: every segment's key is wrapped anew, no block is touched.
+"""Another device key: every segment's key, and the records', is wrapped anew, no block is touched.
 
 In steps, each whole on the medium before the next begins, so that a process killed at any point
 leaves a vault that opens, and a second call goes on where the first broke off:
 
-1. every segment's key is opened once; if one does not open, nothing is changed
+1. every wrapped key is opened once; if one does not open, nothing is changed
 2. ``homeward.key.new`` is written: from here on both keys open, and the new one wraps
-3. segment by segment its key is wrapped by the new one, in a file that takes the old one's place
+3. key by key, first the records', it is wrapped by the new one, in a file that takes the old one's
+   place
 4. the new file takes the place of ``homeward.key``, and the old one's bytes are overwritten
 """
 
@@ -22,6 +23,7 @@ from edge.keys.device import DeviceKey, KeysError, new_key
 from edge.keys.keyfile import KeyFile, write_key_file
 from edge.keys.medium import overwrite, sync_folder
 from edge.keys.ring import NAME, NEW, KeyRing, Protection, find_keys
+from edge.keys.sealed import open_sealed, rewrap, sealed_files
 from edge.vault.folder import Lock, changing, segments, tidy
 from edge.vault.sealing import unwrap, wrap
 from edge.vault.segment import write_key
@@ -91,11 +93,11 @@ def _rotate(
     for _, key in there:
         if key is not None:
             unwrap(ring, key)
-    new = ring.newest
-    if not (data_dir / NEW).exists():
-        new = new_key()
-        write_key_file(data_dir / NEW, protect(new))
-    both = KeyRing((new, *ring.keys), ring.protection)
+    _check_sealed(data_dir, ring)
+    both = _begin_change(data_dir, ring, protect)
+    new = both.newest
+    for path in sealed_files(data_dir):
+        rewrap(path, both)
     n_wrapped = 0
     for number, (segment, key) in enumerate(there):
         if on_done is not None:
@@ -106,6 +108,50 @@ def _rotate(
         sync_folder(folder)
         n_wrapped += 1
     return Rotated(n_wrapped, new.id.hex(), _put_in_place(data_dir))
+
+
+def renew(data_dir: Path, ring: KeyRing, protect: Callable[[DeviceKey], KeyFile]) -> list[str]:
+    """Change the device key where nothing of the vault is left; the records go on to open.
+
+    Returns
+    -------
+    list[str]
+        What a person has to do still.
+
+    Raises
+    ------
+    KeysError
+        The records' key does not open, or the disk refuses; it opens as before.
+    """
+    _check_sealed(data_dir, ring)
+    fresh = False
+    left: list[str] = []
+    while not fresh:  # a change that was broken off had wrapped segments by its new key already
+        fresh = not (data_dir / NEW).exists()
+        ring = _begin_change(data_dir, ring, protect)
+        for path in sealed_files(data_dir):
+            rewrap(path, ring)
+        left = _put_in_place(data_dir)
+        if left:
+            break
+        ring = KeyRing((ring.newest,), ring.protection)
+    return left
+
+
+def _check_sealed(data_dir: Path, ring: KeyRing) -> None:
+    for path in sealed_files(data_dir):
+        open_sealed(path, ring)
+
+
+def _begin_change(
+    data_dir: Path, ring: KeyRing, protect: Callable[[DeviceKey], KeyFile]
+) -> KeyRing:
+    """Put the new key beside the old; return both, the new one first."""
+    if (data_dir / NEW).exists():
+        return ring
+    new = new_key()
+    write_key_file(data_dir / NEW, protect(new))
+    return KeyRing((new, *ring.keys), ring.protection)
 
 
 def _put_in_place(data_dir: Path) -> list[str]:
