@@ -147,7 +147,7 @@ def _stretched(passphrase: str, told: KeyFile) -> bytes:
 
 
 def read_key_file(path: Path, *, private: bool = True) -> KeyFile | None:
-    """Return what a key's file says; None: there is none.
+    """Return what a key's file says; None: there is none, or it was overwritten by `shred`.
 
     Parameters
     ----------
@@ -171,6 +171,8 @@ def read_key_file(path: Path, *, private: bool = True) -> KeyFile | None:
         ) from error
     if private:
         _check_rights(path, about)
+    if raw and not raw.strip(b"\0"):
+        return None  # destroyed, and the power went before its name was gone
     try:
         return msgspec.json.decode(raw, type=KeyFile)
     except msgspec.DecodeError as error:

@@ -44,7 +44,16 @@ def put_file(path: Path, raw: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Put what was made, renamed or removed in a folder on the medium."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Put a file that somebody else has written on the medium."""
+    _sync(path)
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    fd = os.open(path, os.O_RDONLY | flags)
     try:
         os.fsync(fd)
     finally:

@@ -177,18 +177,23 @@ def _note_gone(segment: Segment, why: str) -> None:
         if path.exists() and path.stat().st_size > MAX_GONE_BYTES:
             lines = path.read_text("ascii", "replace").splitlines(keepends=True)
             path.write_text("".join(lines[len(lines) // 2 :]), "ascii")
+        is_new = not path.exists()
         with path.open("a", encoding="ascii") as file:
             file.write(f"{head.id.hex()} {why}\n")
             file.flush()
             os.fsync(file.fileno())
+        if is_new:
+            sync_folder(path.parent)
 
 
 def tidy(folder: Path) -> None:
-    """Finish what was broken off: superseded generations, keys without blocks, halves of files.
+    """Finish what was broken off: superseded or given up segments, keys without blocks, halves.
 
     To be called with the change lock held; raises `VaultError` as `destroy` does.
     """
-    for segment in superseded(folder):
+    given_up = gone(folder)
+    dead = [one for one in segments(folder) if _is_dead(one, given_up)]
+    for segment in [*superseded(folder), *dead]:
         destroy(segment)
     for path in sorted(folder.glob("*")):
         if path.name == GONE:
@@ -199,6 +204,14 @@ def tidy(folder: Path) -> None:
                 shred(path)
             except OSError as error:
                 raise VaultError(f"{path} cannot be removed: {error.strerror}") from error
+
+
+def _is_dead(segment: Segment, given_up: set[str]) -> bool:
+    """Say whether it was given up and its key destroyed, and then something broke off."""
+    if segment.key() is not None:
+        return False
+    head = segment.head()
+    return head is not None and head.id.hex() in given_up
 
 
 class Lock:

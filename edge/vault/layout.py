@@ -120,7 +120,8 @@ class Begin(msgspec.Struct, frozen=True, omit_defaults=True):
     n_blocks_before : int
         Whole blocks that one had when this began: were it cut later, that is seen.
     replaces : str
-        Id of the segment whose remains these are.
+        Ids, with blanks between, of the segments whose remains these are: of the one that was
+        written anew, after those it had replaced itself.
     """
 
     boot_id: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -25,6 +25,9 @@ from edge.vault.scan import VaultReport
 from edge.vault.segment import NewSegment
 from edge.vault.shaping import Shaper
 from edge.vault.standing import Standing
+
+MAX_NAMES: Final = 100
+"""Of what one segment was before, each time it was written anew."""
 
 Keeps: TypeAlias = Callable[[float], bool]
 """Whether the packets that arrived at this boot time are kept."""
@@ -151,7 +154,9 @@ class _Remains:
             head = msgspec.structs.replace(
                 old.head, generation=old.head.generation + 1, id=os.urandom(16)
             )
-            begin = msgspec.structs.replace(self._begin, replaces=old.head.id.hex())
+            # All it was before, too: the segment after it may know it by any of these names.
+            names = [*self._begin.replaces.split(), old.head.id.hex()][-MAX_NAMES:]
+            begin = msgspec.structs.replace(self._begin, replaces=" ".join(names))
             folder = self._old.path.parent
             self._new = NewSegment(folder, head, self._ring, begin, Shaper(), part=True)
         return self._new

@@ -73,6 +73,7 @@ class NewSegment:
         try:
             # The key first: blocks without their key would be lost, a key without blocks is none.
             write_key(self.path.with_suffix(KEY), wrap(ring, self._key.secret, head))
+            sync_folder(folder)
             self._fd = os.open(self._lies, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             self._queue(layout.pack_head(head))
             self.add(Kind.BEGIN, msgspec.json.encode(begin), 0, head.boot_s, head.boot_s)

@@ -98,7 +98,7 @@ class _Chain:
             self._remains.add(name)  # what is damaged is told already
         if begin is not None:
             if begin.replaces:
-                self._remains.add(begin.replaces)
+                self._remains.update(begin.replaces.split())
                 if not ended:
                     self._cut(segment, "its last block is gone")
             self._check(begin, segment)

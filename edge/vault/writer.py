@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from edge.clock import STEP_S, WallEntry
 from edge.keys import KeyRing
+from edge.keys.medium import sync_file, sync_folder
 from edge.packetlog import LogError
 from edge.packetlog.layout import MAX_NAME_LETTERS
 from edge.records import Packet
@@ -100,9 +101,15 @@ class VaultWriter:
         self._closed = False
         self._lock = Lock(folder, "vault", LOCK_WAIT_S)
         try:
+            # The folder itself, and the key beside it: whoever made them may have been killed
+            # before they were on the medium, and without them all that is kept here is lost.
+            sync_folder(folder.parent)
             with changing(folder):
                 tidy(folder)
             self._before = self._look_back()
+        except OSError as error:
+            self._lock.release()
+            raise VaultError(f"{folder} cannot be written: {error.strerror}; check it") from error
         except BaseException:
             self._lock.release()
             raise
@@ -348,8 +355,12 @@ class VaultWriter:
             return b"", 0
         report = scan.VaultReport()
         try:
+            # A writer that was killed may have left blocks that the medium does not have: counted,
+            # and lost to a power cut, they would look as if somebody had cut them off.
+            sync_file(there[-1].path)
+            sync_folder(self._folder)
             n_blocks = max((b.head.sequence + 1 for b in scan.blocks(there[-1], report)), default=0)
-        except VaultError as error:
+        except (VaultError, OSError) as error:
             self.messages.append(str(error))
             return b"", 0
         self.messages += report.messages
