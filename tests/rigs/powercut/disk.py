@@ -11,12 +11,12 @@ Order.JOURNAL  as ext4: names change in the order in which they were changed, an
 Order.ANY      POSIX to the letter: only an fsync of the folder makes a name durable, and of the
                changes since then any subset may be there, as far as they do not touch one name.
 
-Bytes that were not synchronised: none, all, any of the writes in any order, single sectors of 512
-bytes of them, and where the file has grown zeros or junk in their place.
+What becomes of the bytes of a file: `tests.rigs.powercut.file_bytes`.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 from collections.abc import Iterable, Mapping
@@ -24,9 +24,9 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from tests.rigs.powercut.file_bytes import File, Loss
 from tests.rigs.powercut.oplog import CREATED, DATA_ONLY, Op, Operation
 
-SECTOR_BYTES = 512
 Content: TypeAlias = Mapping[str, bytes | None]
 """What a folder holds, by path below it; None: a folder."""
 
@@ -38,100 +38,6 @@ class Order(Enum):
     ANY = "any"
 
 
-class Loss(Enum):
-    """What becomes of bytes that were not synchronised."""
-
-    NONE_KEPT = "none kept"
-    ALL_KEPT = "all kept"
-    SOME_WRITES = "some writes"
-    SOME_SECTORS = "some sectors"
-    HOLES = "zeros and junk"
-
-
-class _Pending(NamedTuple):
-    at: int
-    payload: bytes | None
-    """None: the file was made `at` bytes long."""
-
-
-class _File:
-    """One inode."""
-
-    def __init__(self, content: bytes = b"") -> None:
-        self.durable = bytes(content)
-        self.cache = bytearray(content)
-        self.pending: list[_Pending] = []
-
-    def write(self, at: int, payload: bytes) -> None:
-        _put(self.cache, at, payload)
-        self.pending.append(_Pending(at, payload))
-
-    def resize(self, n_bytes: int) -> None:
-        _resize(self.cache, n_bytes)
-        self.pending.append(_Pending(n_bytes, None))
-
-    @property
-    def has_new_size(self) -> bool:
-        return len(self.cache) != len(self.durable)
-
-    def sync(self) -> None:
-        if self.pending:
-            self.durable = bytes(self.cache)
-            self.pending = []
-
-    def after(self, loss: Loss, chance: random.Random) -> bytes:
-        """Return what it may hold after a cut."""
-        if not self.pending or loss is Loss.NONE_KEPT:
-            return self.durable
-        if loss is Loss.ALL_KEPT:
-            return bytes(self.cache)
-        kept = chance.choice((0.1, 0.5, 0.9))
-        held = bytearray(self.durable)
-        for one in self.pending:
-            if chance.random() < kept:
-                _land(held, one, loss, kept, chance)
-        if loss is Loss.HOLES and len(held) < len(self.cache):
-            end = chance.choice((len(self.cache), chance.randint(len(held), len(self.cache))))
-            held += _filling(end - len(held), chance)
-        return bytes(held)
-
-
-def _land(held: bytearray, one: _Pending, loss: Loss, kept: float, chance: random.Random) -> None:
-    """Let one write reach the medium, whole or in part."""
-    if one.payload is None:
-        _resize(held, one.at)
-        return
-    if one.at > len(held) and loss is Loss.HOLES:
-        held += _filling(one.at - len(held), chance)
-    if loss is Loss.SOME_WRITES:
-        _put(held, one.at, one.payload)
-        return
-    end = one.at + len(one.payload)
-    start = one.at
-    while start < end:
-        stop = min(end, (start // SECTOR_BYTES + 1) * SECTOR_BYTES)
-        if chance.random() < kept:
-            _put(held, start, one.payload[start - one.at : stop - one.at])
-        start = stop
-
-
-def _filling(n_bytes: int, chance: random.Random) -> bytes:
-    return chance.randbytes(n_bytes) if chance.random() < 0.5 else bytes(n_bytes)
-
-
-def _put(held: bytearray, at: int, payload: bytes) -> None:
-    if at > len(held):
-        held += bytes(at - len(held))
-    held[at : at + len(payload)] = payload
-
-
-def _resize(held: bytearray, n_bytes: int) -> None:
-    if n_bytes < len(held):
-        del held[n_bytes:]
-    else:
-        held += bytes(n_bytes - len(held))
-
-
 class _Change(NamedTuple):
     """One change of names, all of it or nothing."""
 
@@ -139,7 +45,7 @@ class _Change(NamedTuple):
     """A name that is no more; empty: none."""
     given: str
     """A name that is there now; empty: none."""
-    what: _File | None
+    what: File | None
     """What it names; None: a folder."""
 
     def names(self) -> set[str]:
@@ -148,7 +54,7 @@ class _Change(NamedTuple):
     def is_in(self, folder: str) -> bool:
         return folder in {os.path.dirname(name) for name in self.names()}  # noqa: PTH120
 
-    def make(self, tree: dict[str, _File | None]) -> None:
+    def make(self, tree: dict[str, File | None]) -> None:
         tree.pop(self.taken, None)
         if self.given:
             tree[self.given] = self.what
@@ -157,7 +63,7 @@ class _Change(NamedTuple):
 class _Names:
     """The names on the medium, and what may have reached it."""
 
-    def __init__(self, order: Order, tree: Mapping[str, _File | None]) -> None:
+    def __init__(self, order: Order, tree: Mapping[str, File | None]) -> None:
         self._order = order
         self._durable = dict(tree)
         self._pending: list[_Change] = []
@@ -174,7 +80,7 @@ class _Names:
                 change.make(self._durable)
         self._pending = [one for one in self._pending if not one.is_in(folder)]
 
-    def sync_file(self, file: _File, *, data_only: bool) -> None:
+    def sync_file(self, file: File, *, data_only: bool) -> None:
         is_new = any(change.what is file for change in self._pending)
         if self._order is Order.JOURNAL and (not data_only or file.has_new_size or is_new):
             self.commit()
@@ -184,7 +90,7 @@ class _Names:
             change.make(self._durable)
         self._pending = []
 
-    def after(self, chance: random.Random) -> dict[str, _File | None]:
+    def after(self, chance: random.Random) -> dict[str, File | None]:
         """Return the names that may be there after a cut."""
         tree = dict(self._durable)
         for change in self._kept(chance):
@@ -212,22 +118,43 @@ class Disk:
     ----------
     folder : Path
         As it is before the first line: all of it durable.
+    is_deaf : bool
+        It says that it has synchronised and has not; for controls.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_deaf: bool = False) -> None:
+        self._is_deaf = is_deaf
         self._root = os.path.realpath(folder)
-        self._inodes: dict[int, _File] = {}
-        self._tree: dict[str, _File | None] = {}
+        self._inodes: dict[int, File] = {}
+        self._tree: dict[str, File | None] = {}
         for path in sorted(Path(self._root).rglob("*")):
-            file = None if path.is_dir() else _File(path.read_bytes())
+            file = None if path.is_dir() else File(path.read_bytes())
             if file is not None:
                 file = self._inodes.setdefault(path.stat().st_ino, file)
             self._tree[str(path)] = file
         self._names = {order: _Names(order, self._tree) for order in Order}
 
+    def goes_on(self) -> Disk:
+        """Return a disk of its own with the same past, for another future."""
+        return copy.deepcopy(self)
+
+    def put_as_seen(self, folder: Path) -> None:
+        """Make the folder hold what programs see, as after kill -9; what is not durable stays so.
+
+        The lines of the next log are taken for the files that are made here.
+        """
+        put(self.holds(), folder)
+        self._inodes = {
+            os.stat(path).st_ino: file  # noqa: PTH116
+            for path, file in self._tree.items()
+            if file is not None
+        }
+
     def take(self, operation: Operation) -> None:
         """Do what a line of the log says."""
         op = operation.op
+        if self._is_deaf and op in (Op.SYNC, Op.SYNC_FOLDER):
+            return
         if op is Op.WRITE:
             self._inodes[operation.inode].write(operation.at, operation.payload)
         elif op in (Op.TRUNCATE, Op.ALLOCATE):
@@ -263,7 +190,7 @@ class Disk:
             found[os.path.relpath(path, self._root)] = None if file is None else kept[id(file)]
         return found
 
-    def _sync(self, file: _File, *, data_only: bool) -> None:
+    def _sync(self, file: File, *, data_only: bool) -> None:
         for names in self._names.values():
             names.sync_file(file, data_only=data_only)
         file.sync()
@@ -281,7 +208,7 @@ class Disk:
         if operation.op is Op.OPEN:
             if operation.flags != CREATED:
                 return None
-            self._inodes[operation.inode] = made = _File()
+            self._inodes[operation.inode] = made = File()
             return _Change("", path, made)
         if operation.op is Op.MKDIR:
             return _Change("", path, None)

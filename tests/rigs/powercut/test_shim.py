@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.rigs.powercut.disk import Content, Disk, Loss, Order, put
+from tests.rigs.powercut.disk import Content, Disk, Order, put
+from tests.rigs.powercut.file_bytes import Loss
 from tests.rigs.powercut.oplog import Op, Operation, read_log
 from tests.rigs.powercut.shim import NoShimError, build, environment
 
