@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -30,8 +32,15 @@ SLOW_S = 5.0
 """A client that has not taken its answer after so long is dropped."""
 MAX_UNSENT_BYTES = 256 * 1024
 
+_MAY_PASS = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EADDRINUSE})
+"""The last: what lies there could not be removed, and the lock says that nobody listens on it."""
+
 _log = structlog.get_logger("control")
 _REQUEST: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+
+
+class DiskRefusesError(ControlError):
+    """The disk will not have a socket now; the folder is the right one, and nobody else's."""
 
 
 class ControlServer:
@@ -64,6 +73,8 @@ class ControlServer:
         ------
         ControlError
             A monitor is running here already, or the socket cannot be made.
+        DiskRefusesError
+            It cannot be made now, but may be later.
         """
         self._lock = _take_place(self.path)
         try:
@@ -74,7 +85,7 @@ class ControlServer:
             self.path.chmod(0o600)
         except (OSError, ValueError) as error:
             await self.close()
-            raise ControlError(
+            raise _error_of(error)(
                 f"cannot listen on {self.path} ({error}): set box.socket to a path of at most "
                 f"107 bytes on a local disk where nothing else lies"
             ) from error
@@ -88,7 +99,8 @@ class ControlServer:
             await asyncio.gather(*self._clients, return_exceptions=True)
             await self._server.wait_closed()
             self._server = None
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # the next start removes it
+                self.path.unlink(missing_ok=True)
         if self._lock is not None:
             os.close(self._lock)  # the lock file stays: removing it would race with the next start
             self._lock = None
@@ -165,7 +177,7 @@ def _take_place(path: Path) -> int:
     try:
         lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ControlError(f"cannot write {lock_path} ({error}): mend the folder") from error
+        raise _error_of(error)(f"cannot write {lock_path} ({error}): mend the folder") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -175,9 +187,15 @@ def _take_place(path: Path) -> int:
             f"a monitor is running here already (process {holder or 'unknown'}, socket {path}): "
             f"stop it first, or give this one another --data-dir"
         ) from None
-    os.truncate(lock, 0)
-    os.write(lock, f"{os.getpid()}\n".encode())
+    with suppress(OSError):  # only words for who comes next: a full disk must not end the start
+        os.truncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
     return lock
+
+
+def _error_of(error: Exception) -> type[ControlError]:
+    code = error.errno if isinstance(error, OSError) else None
+    return DiskRefusesError if code in _MAY_PASS else ControlError
 
 
 def _check_private(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
     beginning   where a run keeps things, what was found, the first packets of its log
     intake      readers kept running, the bounded packet queue
+    listening   the sockets, as soon as the disk has them
     recorder    store and packet log, in a thread of their own
     vaulting    the vault, in a thread of its own
     vaultstate  how it goes
@@ -42,7 +43,6 @@ import structlog
 from edge.assemble import every_profile, every_wire
 from edge.clock import BootClock, WallLog
 from edge.config import Config
-from edge.control import ControlError
 from edge.control.board import NOTICES_SOCKET
 from edge.control.server import ControlServer
 from edge.daemon.announcing import Announcing, Annunciator, Show, log_line
@@ -53,6 +53,7 @@ from edge.daemon.boxwatch.opening import open_boxwatch
 from edge.daemon.boxwatch.parts import NoticesPart
 from edge.daemon.intake import Intake, Link
 from edge.daemon.keyring import Keyring
+from edge.daemon.listening import listen
 from edge.daemon.local import Chosen, Local
 from edge.daemon.model import LiveModel
 from edge.daemon.notify import notify, watchdog_period_s
@@ -197,9 +198,9 @@ class Daemon:
         edge.control.ControlError
             A monitor is running here already, or the socket cannot be made.
         """
-        await self._control.start()
-        await _listen_if_possible(self._notices)
         loop = asyncio.get_running_loop()
+        listening = loop.create_task(await listen(self._control, alone=True))
+        noticing = loop.create_task(await listen(self._notices, alone=False))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         recording = loop.create_task(self._recorder.run())
@@ -215,7 +216,7 @@ class Daemon:
                 _log.error("the monitor is broken and stops", exc_info=task.exception())
             return 1 if broken else 0
         finally:
-            await self._end(recording, ticking)
+            await self._end(recording, ticking, listening, noticing)
 
     async def _end(self, *tasks: asyncio.Task[None]) -> None:
         _notify("STOPPING=1")
@@ -294,14 +295,6 @@ class Daemon:
         entry = self._wall.note(now)
         if entry is not None:
             self._recorder.add_clock(entry)
-
-
-async def _listen_if_possible(server: ControlServer) -> None:
-    """Listen where that is possible: without notices the monitor goes on."""
-    try:
-        await server.start()
-    except ControlError as error:
-        _log.error("no notices can be asked for", error=str(error))
 
 
 def _notify(state: str) -> bool:

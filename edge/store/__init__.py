@@ -7,7 +7,9 @@ never recorded.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,10 +21,12 @@ from edge.store.backlog import Backlog, Batch
 from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of
 from edge.store.cipher import Keys
 from edge.store.database import (
+    READ_AGAIN_S,
     Database,
     StoreDamagedError,
     StoreError,
     StoreKeyError,
+    gives_all,
     move_aside,
     quick_check,
     store_error,
@@ -162,6 +166,9 @@ class Store(Erasing, History):
         try:
             return cls._begin(path, run, kept, keys=keys)
         except StoreDamagedError:
+            sound = cls._begin_again(path, run, kept, keys)
+            if sound is not None:
+                return sound
             try:
                 aside = move_aside(path)
             except OSError as error:
@@ -170,6 +177,20 @@ class Store(Erasing, History):
                     f"{path.parent}, and that its disk is not read-only"
                 ) from error
             return cls._begin(path, run, kept, aside, keys=keys)
+
+    @classmethod
+    def _begin_again(
+        cls, path: Path, run: Run, backlog: Backlog, keys: Keys | None
+    ) -> Store | None:
+        """Return the store where what looked like damage was a fault of the moment."""
+        for wait_s in (0.0, *READ_AGAIN_S):
+            time.sleep(wait_s)
+            given = gives_all(path)
+            with suppress(StoreDamagedError):
+                return cls._begin(path, run, backlog, keys=keys)
+            if given:
+                return None
+        return None
 
     @classmethod
     def _begin(
@@ -187,6 +208,13 @@ class Store(Erasing, History):
             HeadKeeper(path).begin(database)
             migrate(database, path)
             return cls(database, path, run, backlog, aside)
+        except (sqlite3.Error, OSError) as error:
+            database.close()
+            if isinstance(error, sqlite3.Error):
+                raise store_error(error, "open", path) from error
+            raise StoreError(
+                f"cannot write the head beside {path} ({error}): check the disk"
+            ) from error
         except StoreError:
             database.close()
             raise

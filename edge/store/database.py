@@ -9,6 +9,7 @@ A file whose key cannot be had is not damaged, and nothing is done to it.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,11 @@ WAL_PAGES = 1000
 BUSY_S = 5.0
 """How long to wait for another process that writes (the sender settling its receipts)."""
 
+READ_AGAIN_S = (0.5, 2.0)
+"""What the disk does not give at the start is asked for again after these: SQLite calls a file
+damaged where the disk refused a read, and a fault of the moment must not put a night aside."""
+
+_CHUNK_BYTES = 1 << 18
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -165,7 +171,8 @@ def _opened(path: Path, key: SealedKey, *, read_only: bool) -> Any:  # noqa: ANN
         apply_key(connection, key)
         if not read_only:
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
-            connection.execute("PRAGMA journal_mode=wal")
+            # To its end: the step after the answer is the one that writes it into the file.
+            connection.execute("PRAGMA journal_mode=wal").fetchall()
             connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -272,6 +279,21 @@ def quick_check(database: Database, path: Path) -> None:
         raise store_error(error, "read", path) from error
     if verdict != ["ok"]:
         raise StoreDamagedError(f"{path} is damaged: {'; '.join(verdict)}")
+
+
+def gives_all(path: Path) -> bool:
+    """Return whether the disk gives every byte of a database; it must not be open in this process.
+
+    (Closing a file gives up all locks that the process has on it.)
+    """
+    try:
+        for part in (path, path.with_name(path.name + "-wal")):
+            with suppress(FileNotFoundError), part.open("rb", buffering=0) as file:
+                while file.read(_CHUNK_BYTES):
+                    pass
+    except OSError:
+        return False
+    return True
 
 
 def move_aside(path: Path) -> Path:

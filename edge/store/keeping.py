@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 from pathlib import Path
 
 import structlog
 
 from edge.store.chain import TAKEN_OVER, LedgerEntry, LedgerKind
-from edge.store.database import Database
+from edge.store.database import READ_AGAIN_S, Database
 from edge.store.head import START, Head, read_head, write_head
 
 _log = structlog.get_logger("ledger")
@@ -66,9 +67,14 @@ class HeadKeeper:
         """Write the first head of all, before there is a chain: from then on one is never missing.
 
         To be called before the schema is brought up to date.
+
+        Raises
+        ------
+        OSError
+            It cannot be written: a chain that began without it would look like one that was cut.
         """
         if not database.table("ledger").exists() and self._read() is None:
-            self.keep(START)
+            write_head(self._path, START)
 
     def found(self, database: Database, run_id: str, at_s: float) -> LedgerEntry | None:
         """Return what the chain has to say of the head that was found at a start."""
@@ -96,11 +102,13 @@ class HeadKeeper:
             self.trouble = ""
 
     def _read(self) -> Head | None:
-        try:
-            return read_head(self._path)
-        except OSError as error:
-            _log.warning("cannot read the head of the ledger", error=str(error))
-            return None
+        for wait_s in (*READ_AGAIN_S, None):
+            try:
+                return read_head(self._path)
+            except OSError as error:
+                _log.warning("cannot read the head of the ledger", error=str(error))
+                time.sleep(wait_s or 0.0)
+        return None
 
 
 def begun_anew(aside: Path, run_id: str, at_s: float) -> LedgerEntry:

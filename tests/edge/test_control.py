@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import random
 import socket
@@ -30,6 +31,7 @@ from edge.control import (
 from edge.control import server as server_module
 from edge.control.client import ControlClient, NotRunningError
 from edge.control.server import ControlServer
+from edge.daemon import listening
 
 BIG = "x" * 4_000_000
 
@@ -313,3 +315,53 @@ def test_an_answer_that_drips_without_end_is_given_up_as_a_whole(path: Path) -> 
                 client.ask(Ping())  # what comes late is no answer to this
         stop.set()
         thread.join(5)
+
+
+def test_a_full_disk_refuses_the_words_in_the_lock_and_not_the_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(server_module.os, "write", refuse)
+    monkeypatch.setattr(server_module.os, "truncate", refuse)
+    second = ControlServer(path.with_name("other.sock"), answer)
+
+    async def start_and_close() -> bool:
+        await second.start()
+        listens = second.path.exists()
+        await second.close()
+        return listens
+
+    assert asyncio.run(start_and_close())
+
+
+def test_a_disk_that_refuses_the_socket_is_asked_again_until_it_has_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "AGAIN_S", 0.01)
+    refused = iter([errno.ENOSPC, errno.EIO, errno.EROFS])
+    real = server_module.os.open
+
+    def open_later(*given: Any) -> int:
+        code = next(refused, None)
+        if code is not None:
+            raise OSError(code, "refused")
+        return real(*given)
+
+    monkeypatch.setattr(server_module.os, "open", open_later)
+    second = ControlServer(path.with_name("other.sock"), answer)
+
+    async def listen_at_last() -> bool:
+        await asyncio.wait_for(await listening.listen(second, alone=True), 10.0)
+        listens = second.path.exists()
+        await second.close()
+        return listens
+
+    assert asyncio.run(listen_at_last())
+    assert next(refused, None) is None
+
+
+def test_a_monitor_that_runs_here_already_is_no_fault_of_the_disk(server: ControlServer) -> None:
+    with pytest.raises(ControlError, match="running here already"):
+        asyncio.run(listening.listen(ControlServer(server.path, answer), alone=True))

@@ -11,6 +11,7 @@ from typing import Final
 from unittest import mock
 
 import msgspec
+from edge.vault.keyfile import plain
 
 from edge.records import Packet
 from edge.vault import (
@@ -31,7 +32,6 @@ from edge.vault import (
 )
 from edge.vault import folder as folder_module
 from edge.vault.folder import ROLL, Segment, device_ids, segments
-from edge.vault.keyfile import plain
 from edge.vault.segment import NewSegment
 from tests.edge.vault.kit import WALL_S, Clock
 from tests.rigs.powercut.cutting import Mark
