@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from edge.records import encode_record
-from edge.store import DATABASE, History
+from edge.store import DATABASE, History, StoreError
 from edge.store.verification import verify
 from edge.vault import FOLDER, HOLE, VaultReport, open_keys
 from edge.vault.folder import segments
@@ -37,7 +37,9 @@ class Told(msgspec.Struct):
     heard : list
         Rule, state and id of the alerts that the annunciators were told.
     sounds : list
-        Boot times at which the alarm began to sound.
+        Boot times at which the alarm sounded otherwise, and of what priority; empty: silence.
+    calls, n_struck : dict, int
+        Calls to the disk by kind, and how many of them failed, under the shim.
     """
 
     run_id: str = ""
@@ -46,8 +48,10 @@ class Told(msgspec.Struct):
     packets: list[tuple[str, float]] = []
     asked_s: float = 0.0
     heard: list[tuple[str, str, str]] = []
-    sounds: list[float] = []
+    sounds: list[tuple[float, str]] = []
     acts: list[tuple[str, ...]] = []
+    calls: dict[str, int] = {}
+    n_struck: int = 0
 
 
 def read_witness(path: Path) -> Told:
@@ -57,7 +61,7 @@ def read_witness(path: Path) -> Told:
         "made": lambda kind, record: told.made[kind].append(plain(record)),
         "packet": lambda said, at_s: told.packets.append((said, at_s)),
         "heard": lambda *facts: told.heard.append(facts),
-        "sounds": told.sounds.append,
+        "sounds": lambda at_s, priority: told.sounds.append((at_s, priority)),
         "did": lambda *facts: told.acts.append(("did", *facts)),
         "refused": lambda *facts: told.acts.append(("refused", *facts)),
     }
@@ -70,6 +74,8 @@ def read_witness(path: Path) -> Told:
             told.run_id = facts[0]
         elif what == "stored":
             told.n_stored, told.asked_s = facts
+        elif what == "disk":
+            told.calls, told.n_struck = facts
         elif what in takes:
             takes[what](*facts)
     return told
@@ -121,9 +127,12 @@ class Checks:
             if any(told.n_stored.values()):
                 self._fault(told, "the database is gone")
             return
-        with History.open(self.data_dir / DATABASE) as history:
-            self._look_at_records(told, history)
-            self._look_at_numbers(told, history)
+        try:
+            with History.open(self.data_dir / DATABASE) as history:
+                self._look_at_records(told, history)
+                self._look_at_numbers(told, history)
+        except StoreError as error:
+            self._fault(told, f"cannot be read: {error}")
         aside = [one.name for one in self.data_dir.glob("*.damaged-*")]
         if aside:
             self._fault(told, f"put aside as damaged: {aside}")

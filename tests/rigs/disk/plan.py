@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+ACT_S = 5.0
 _PULSE = struct.Struct("<ddqqq")
 PULSE_BYTES = _PULSE.size
 
@@ -35,9 +36,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     early : bool
         Control: it says that a record is stored before it is.
     acts : tuple[str, ...]
-        What people do meanwhile: ``limits``, ``selftest``.
-    shim : dict[str, str]
-        What the disk does: see `tests.rigs.disk.failing`.
+        What happens meanwhile, one every `ACT_S`: ``limits`` and ``selftest`` are asked for, any
+        other word is what the disk does from then on.
+    vault_bytes : int
+        Bound of the vault.
+    fails : str | None
+        What the disk does from the start (``sync:3:EIO``, see `tests.rigs.powercut.shim`), with
+        the server under the shim; empty: its calls are only counted.
     """
 
     data_dir: Path
@@ -52,7 +57,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ask_every_s: float = 2.0
     early: bool = False
     acts: tuple[str, ...] = ()
-    shim: dict[str, str] = {}
+    vault_bytes: int = 1 << 30
+    fails: str | None = None
 
 
 class Beat(msgspec.Struct, frozen=True):

@@ -13,7 +13,6 @@ import faulthandler
 import os
 import random
 import signal
-import sys
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -26,23 +25,27 @@ import msgspec
 
 import edge.cli.run as run_command
 import edge.daemon
+import edge.store.keeping
 from edge.clock import BootClock, WallEntry
 from edge.config import Config
 from edge.control import BeginSelfTest, ChangeLimits
 from edge.daemon import Daemon
 from edge.daemon.announcing import log_line
 from edge.live import Signal
+from edge.packetlog import LogError
 from edge.records import Alert, LimitAct, Outcome, Packet, Role, encode_record
-from edge.vault import Bounds, open_writer
-from tests.rigs.disk.plan import Plan, Pulse, pulse_of
+from edge.store.database import READ_AGAIN_S
+from edge.vault import Bounds, KeysError, VaultError, open_writer
+from tests.rigs.disk.plan import ACT_S, Plan, Pulse, pulse_of
+from tests.rigs.powercut.shim import Shim
 from tests.rigs.steady_loop import SteadyLoop
 
 WALL_S = 1_800_000_000.0
 BOOT = "boot-of-the-rig"
 KINDS = ("alert", "summary", "alarm_event", "link_change")
 """Records that are compared one by one with what is stored."""
-SMALL = Bounds(segment_bytes=16_384, block_bytes=4_096, segment_s=120.0, reserve_bytes=0)
-"""So that a life of some minutes ends several segments."""
+SMALL = Bounds(block_s=2.0, segment_s=6.0, segment_bytes=16_384, block_bytes=4_096, reserve_bytes=0)
+"""So that a life of half a minute ends several segments."""
 VAULT_IN_DAEMON = "vault" in Config.__struct_fields__
 """Else the rig hands the recorder a vault where it would have a packet log."""
 
@@ -124,16 +127,17 @@ class Watched(Daemon):
 
         recorder.add, recorder._write = told, written  # type: ignore[method-assign]
         self.show_with(self._seen)
-        self._sounds = False
+        self._sounds = ""
 
     def _seen(self, signal_now: Signal) -> None:
         now_s = self._clock.now_s()
         self.pulse.late_s = now_s - self.pulse.now_s
         self.pulse.now_s, self.pulse.n_ticks = now_s, self.pulse.n_ticks + 1
         self.pulse.tell()
-        if signal_now.audible != self._sounds:
-            self._sounds = signal_now.audible
-            self.witness.tell("sounds" if self._sounds else "silent", now_s)
+        sounds = str(signal_now.priority) if signal_now.audible else ""
+        if sounds != self._sounds:
+            self._sounds = sounds
+            self.witness.tell("sounds", now_s, sounds)
 
     async def run(self) -> int:
         self.witness.tell("run", self._run_facts.run_id)
@@ -146,6 +150,11 @@ class Watched(Daemon):
         finally:
             for task in tasks:
                 task.cancel()
+
+    async def _end(self, *tasks: asyncio.Task[None]) -> None:
+        # The end has a time limit, and the machine may be busy.
+        asyncio.get_running_loop().speed = 1.0  # type: ignore[attr-defined]
+        await super()._end(*tasks)
 
     async def _ask(self) -> None:
         """Ask again and again whether all is stored, and say what that was."""
@@ -165,7 +174,10 @@ class Watched(Daemon):
     async def _act(self) -> None:
         """Do what people do."""
         for number, act in enumerate(self.plan.acts):
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(ACT_S)
+            if act not in _REQUESTS:
+                Shim().fail(act)
+                continue
             try:
                 await self._answers.answer(_REQUESTS[act](number))
                 self.witness.tell("did", act)
@@ -186,7 +198,11 @@ _REQUESTS = {
 
 
 def _vault_as_log(places: Any) -> tuple[Any, str]:
-    writer = open_writer(places.data_dir, _vault_clock, SMALL)
+    try:
+        bounds = msgspec.structs.replace(SMALL, max_bytes=Watched.plan.vault_bytes)
+        writer = open_writer(places.data_dir, _vault_clock, bounds)
+    except (LogError, VaultError, KeysError, OSError) as error:
+        return None, f"ended: {error}"
     return writer, str(places.data_dir / "vault")
 
 
@@ -210,12 +226,17 @@ def live(plan: Plan) -> int:
     run_command.Daemon = Watched  # type: ignore[misc]
     run_command.BootClock = lambda: clock  # type: ignore[misc,assignment]
     run_command.asyncio = SimpleNamespace(run=run_in_its_time)  # type: ignore[assignment]
+    for module in (edge.store, edge.store.keeping):  # these sleep by the machine's clock
+        module.READ_AGAIN_S = tuple(wait_s / plan.speed for wait_s in READ_AGAIN_S)
     if not VAULT_IN_DAEMON:
         edge.daemon.open_packet_log = _vault_as_log
+    shim = None if plan.fails is None else Shim()
+    if shim is not None:
+        shim.begin(plan.data_dir)
+        shim.fail(plan.fails)
     with pulse_of(plan.pulse) as Watched.pulse:
-        return run_command.command(plan.config, plan.data_dir, simulate=str(plan.scenario))
-
-
-def threads() -> None:
-    """Say on standard error what every thread does."""
-    faulthandler.dump_traceback(file=sys.stderr)
+        try:
+            return run_command.command(plan.config, plan.data_dir, simulate=str(plan.scenario))
+        finally:
+            if shim is not None:
+                Watched.witness.tell("disk", shim.counts(), shim.struck)
