@@ -146,7 +146,7 @@ def command(
 def _places(config: Config, log: Path | None) -> Places:
     folder = config.box.data_dir
     bounds = bounds_of(config.vault) if config.vault.enabled else None
-    return Places(folder / DATABASE, config.box.socket, log, folder, bounds)
+    return Places(folder / DATABASE, config.box.socket, log, folder, bounds, config.store)
 
 
 def _annunciators(config: Config) -> list[Chosen]:

@@ -10,6 +10,7 @@ from edge.cli import DONE, FOUND
 from edge.cli._box import box_text
 from edge.cli._measured import print_readings, print_sensors, stream_text, vital_rows
 from edge.cli._notices import notice_lines, notice_troubles, print_json_of, proof_lines
+from edge.cli._room import room_troubles
 from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_json
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
 from edge.control import Status
@@ -49,6 +50,7 @@ def _troubles(report: dict[str, Any]) -> list[str]:
         found.append(f"cannot record: {store['trouble']} ({store['n_waiting']} records wait)")
     if store["n_dropped"]:
         found.append(f"{store['n_dropped']} records were given up while nothing could be written")
+    found += room_troubles(store["room"])
     if store["moved_aside"]:
         found.append(f"the store was damaged and is kept as {store['moved_aside']}")
     if store["packet_log"].startswith("ended"):

@@ -14,6 +14,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     checks      settings that contradict each other
     selftest    when the box tests its alarm path
     vault       how much is kept of the raw packets
+    store       what the records do when the disk is full
     annunciators  the ways to be heard and seen at the box
     notices     who is told beyond the box
     layers      the alarm rules: defaults, preset, file, patient, kept, command line

@@ -39,6 +39,7 @@ from edge.config.settings import (
     Vault,
 )
 from edge.config.sources import read_patients, read_sources
+from edge.config.store import Store
 from edge.config.toml_lines import KeyPath, key_lines
 
 _SYSTEM_DATA_DIR: Final = Path("/var/lib/homeward")
@@ -229,6 +230,7 @@ def _checked(
         ring=Ring(**tables["ring"]),
         selftest=SelfTest(**tables["selftest"]),
         vault=Vault(**tables["vault"]),
+        store=Store(**tables["store"]),
         kept=kept,
         tables=tables_of,
     )

@@ -8,6 +8,7 @@ rules and of readers live in their own files and reach this floor as `PluginDefa
     consent     what may leave the box
     selftest    when the box tests its alarm path
     vault       how much is kept of the raw packets
+    store       what the records do when the disk is full
     plugins     what is known of the plug-ins
     units       units as they end a name
 """
@@ -31,6 +32,7 @@ from edge.config.plugins import (
     RuleDefaults,
 )
 from edge.config.selftest import SelfTest
+from edge.config.store import Store
 from edge.config.units import UNIT_WORDS, unit_of
 from edge.config.vault import Vault
 from edge.records import Priority
@@ -280,6 +282,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ring: Ring = Ring()
     selftest: SelfTest = SelfTest()
     vault: Vault = Vault()
+    store: Store = Store()
     origins: Mapping[str, str] = {}
     kept: Mapping[str, KeptPatient] = {}
     tables: Mapping[str, Document] = {}
@@ -297,5 +300,6 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "ring": Ring,
     "selftest": SelfTest,
     "vault": Vault,
+    "store": Store,
 }
 """The tables that hold nothing but their own struct's fields."""

@@ -7,6 +7,7 @@
     vaulting    the vault, in a thread of its own
     vaultstate  how it goes
     keyring     the keys of both, as soon as they can be had
+    storing     what that thread does with the store
     answers     what the control socket is told
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
@@ -141,7 +142,14 @@ class Daemon:
         keyring = Keyring(places.data_dir or places.database.parent)
         vault = vault_of(places, keyring, clock)
         self._recorder = Recorder(
-            places.database, run, clock.now_s, log, log_name, vault, keyring.ring
+            places.database,
+            run,
+            clock.now_s,
+            log,
+            log_name,
+            vault,
+            keys=keyring.ring,
+            settings=places.store,
         )
         self._remembering = Remembering(pipeline, clock, self._recorder)
         self.boxwatch: BoxWatch = open_boxwatch(

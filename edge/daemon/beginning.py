@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edge.clock import BootClock
+from edge.config.store import Store as StoreSettings
 from edge.daemon.keyring import Keyring
 from edge.daemon.vaulting import Vaulting
 from edge.events import BEGUN_LIMITS, BOX, FACTS, BegunLimits, Facts, tell
@@ -31,6 +32,8 @@ class Places(msgspec.Struct, frozen=True):
         Where the list of paired sensors lies, and the vault.
     vault : Bounds | None
         How much of the packets is kept in the vault; None: there is none.
+    store : StoreSettings
+        ``[store]``: what the records do when the disk is full.
     """
 
     database: Path
@@ -38,6 +41,7 @@ class Places(msgspec.Struct, frozen=True):
     packet_log: Path | None = None
     data_dir: Path | None = None
     vault: Bounds | None = None
+    store: StoreSettings = StoreSettings()
 
 
 class Beginning(msgspec.Struct, frozen=True):

@@ -11,27 +11,21 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from edge.clock import WallEntry
+from edge.config.store import Store as StoreSettings
+from edge.daemon.storing import Storing
 from edge.daemon.vaulting import Vaulting
 from edge.daemon.vaultstate import VaultState
 from edge.packetlog import LogError, PacketLogWriter
 from edge.records import Outcome, Packet
-from edge.store import (
-    Backlog,
-    Keys,
-    LedgerEntry,
-    Run,
-    Store,
-    StoredAlert,
-    StoreDamagedError,
-    StoreError,
-    StoreKeyError,
-)
+from edge.store import Keys, LedgerEntry, Run, StoredAlert, StoreError
+from edge.store.rationing import RoomReport
 
 RETRY_S = 2.0
 """How long after a failed write the next is tried."""
@@ -70,6 +64,8 @@ class StoreReport(msgspec.Struct, frozen=True):
         Boot clock at which the write began that has not come back; None: there is none.
     locked : bool
         The trouble is that the key of the records cannot be had.
+    room : RoomReport
+        How much room there is, and what was given up for want of it.
     """
 
     path: str
@@ -83,6 +79,7 @@ class StoreReport(msgspec.Struct, frozen=True):
     packet_log: str
     writing_since_s: float | None = None
     locked: bool = False
+    room: RoomReport = RoomReport()
 
 
 class Recorder:
@@ -102,9 +99,11 @@ class Recorder:
         Where they are kept; None: nowhere.
     keys : Keys | None
         Opens the device keys, as soon as they can be had; None: those beside the database.
+    settings : StoreSettings | None
+        ``[store]``; None: as it is without settings.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is another's to give
         self,
         path: Path,
         run: Run,
@@ -112,26 +111,22 @@ class Recorder:
         log: PacketLogWriter | None = None,
         log_name: str = "",
         vault: Vaulting | None = None,
+        *,
         keys: Keys | None = None,
+        settings: StoreSettings | None = None,
     ) -> None:
         self.path = path
         self.vault = vault
-        self.backlog = Backlog()
-        self._run_facts, self._keys = run, keys
-        self._locked = False
+        self._storing = Storing(path, run, now_s, settings or StoreSettings(), keys)
+        self.backlog = self._storing.backlog
         self._now_s = now_s
         self._packet_log, self._log_state = log, log_name
         self._log_overrun = False
         self._unlogged: deque[Packet] = deque()
-        self._store: Store | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
         self._wake = asyncio.Event()
         self._askers: list[asyncio.Future[bool]] = []
         self._trouble = "the store is not open yet"
-        self._n_failures = 0
-        self._written_s: float | None = None
-        self._n_outbox: int | None = None
-        self._moved_aside = ""
         self._writing_since_s: float | None = None
 
     def add(self, packets: Sequence[Packet], outcome: Outcome, now_s: float) -> None:
@@ -164,9 +159,9 @@ class Recorder:
         """
 
         def read() -> bool:
-            if self._store is None:
+            if self._storing.store is None:
                 raise StoreError(f"the store cannot be read: {self._trouble}")
-            return bool(self._store.ledger_of(alert_id, 1))
+            return bool(self._storing.store.ledger_of(alert_id, 1))
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
@@ -187,9 +182,9 @@ class Recorder:
         """
 
         def read() -> list[StoredAlert]:
-            if self._store is None:
+            if self._storing.store is None:
                 raise StoreError(f"the store cannot be read: {self._trouble}")
-            return self._store.alerts(limit)
+            return self._storing.store.alerts(limit)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
@@ -205,28 +200,30 @@ class Recorder:
         """
 
         def commit() -> float:
-            if self._store is None:
+            if self._storing.store is None:
                 raise StoreError(f"the store cannot be written: {self._trouble}")
             began_s = self._now_s()
-            self._store.prove()
+            self._storing.store.prove()
             return self._now_s() - began_s
 
         return self._thread.submit(commit).result()
 
     def report(self) -> StoreReport:
         """Return how recording goes."""
+        storing = self._storing
         return StoreReport(
             str(self.path),
             self._trouble,
             len(self.backlog),
             self.backlog.n_dropped,
-            self._n_failures,
-            self._written_s,
-            self._n_outbox,
-            self._moved_aside,
+            storing.n_failures,
+            storing.written_s,
+            storing.n_outbox,
+            storing.moved_aside,
             self._log_state,
             self._writing_since_s,
-            self._locked,
+            storing.locked,
+            storing.room(),
         )
 
     def vault_report(self) -> VaultState | None:
@@ -239,7 +236,8 @@ class Recorder:
             self.vault.start()
         self._wake.set()  # open the store at once
         while True:
-            await self._wake.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._storing.idle_s())
             self._wake.clear()
             if not await self._round(everything=bool(self._askers)):
                 await asyncio.sleep(RETRY_S)
@@ -268,7 +266,7 @@ class Recorder:
     async def _close_store(self) -> bool:
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self._round(everything=True)
+                await self._round(everything=True, last=True)
                 await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         except TimeoutError:
             _log.error("the disk hangs: not all is written", waited_s=CLOSE_S)
@@ -278,11 +276,11 @@ class Recorder:
         self._thread.shutdown()
         return True
 
-    async def _round(self, *, everything: bool) -> bool:
+    async def _round(self, *, everything: bool, last: bool = False) -> bool:
         askers, self._askers = self._askers, []
         loop = asyncio.get_running_loop()
         self._writing_since_s = self._now_s()
-        trouble = await loop.run_in_executor(self._thread, self._write, everything)
+        trouble = await loop.run_in_executor(self._thread, self._write, everything, last)
         self._writing_since_s = None
         if trouble != self._trouble:
             if trouble:
@@ -295,31 +293,10 @@ class Recorder:
                 asker.set_result(not trouble)
         return not trouble
 
-    def _write(self, everything: bool) -> str:  # noqa: FBT001  # called through the executor
+    def _write(self, everything: bool, last: bool) -> str:  # noqa: FBT001  # by the executor
         """Write, in the recorder's thread, and return why that failed."""
         self._write_log()
-        now_s = self._now_s()
-        self._locked = False
-        try:
-            if self._store is None:
-                self._store = Store.begin(self.path, self._run_facts, self.backlog, keys=self._keys)
-                self._moved_aside = str(self._store.moved_aside or self._moved_aside)
-                self._n_outbox = self._store.outbox_count()
-            if everything or self.backlog.due(now_s):
-                self._store.flush(now_s)
-                self._written_s = now_s
-                self._n_outbox = self._store.outbox_count()
-        except StoreDamagedError as error:
-            self._n_failures += 1
-            if self._store is not None:
-                self._store.close()
-                self._store = None  # opened anew in the next round, the damaged file put aside
-            return str(error)
-        except StoreError as error:
-            self._n_failures += 1
-            self._locked = isinstance(error, StoreKeyError)
-            return str(error)
-        return ""
+        return self._storing.write_last() if last else self._storing.write(everything=everything)
 
     def _write_log(self) -> None:
         if self._packet_log is None:
@@ -341,9 +318,7 @@ class Recorder:
         self._unlogged.clear()
 
     def _close(self) -> None:
-        store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        self._storing.close()
         packet_log, self._packet_log = self._packet_log, None
         if packet_log is not None:
             try:

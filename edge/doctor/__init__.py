@@ -135,7 +135,7 @@ def check_space(folder: Path, disk_usage: Callable[[Path], Any]) -> Finding:
     if share >= WARN_FREE:
         return Finding("disk space", Health.OK, found)
     health = Health.WARN if share >= FAIL_FREE else Health.FAIL
-    why = "when the disk is full, alarms sound but are not recorded"
+    why = "when the disk is full, alarms are recorded and nothing else"
     return Finding("disk space", health, found, why, f"free space on the disk of {there}")
 
 

@@ -25,7 +25,9 @@ from edge.store.database import (
     Database,
     StoreDamagedError,
     StoreError,
+    StoreFullError,
     StoreKeyError,
+    asking,
     gives_all,
     move_aside,
     quick_check,
@@ -33,6 +35,7 @@ from edge.store.database import (
 )
 from edge.store.encrypting import open_encrypted
 from edge.store.erasing import Erasing
+from edge.store.floors import Floor
 from edge.store.history import History
 from edge.store.keeping import HeadKeeper, begun_anew
 from edge.store.migrations import migrate
@@ -50,6 +53,7 @@ from edge.store.records import (
     setting_change_row,
     summary_row,
 )
+from edge.store.sparing import Spared, spare
 from edge.store.stored import (
     Erased,
     EraseRequest,
@@ -86,6 +90,7 @@ __all__ = [
     "Store",
     "StoreDamagedError",
     "StoreError",
+    "StoreFullError",
     "StoreKeyError",
     "StoredAlarmEvent",
     "StoredAlert",
@@ -306,6 +311,17 @@ class Store(Erasing, History):
             raise StoreError(
                 f"{self.path} gives back {found!r} where {token!r} was written: replace the card"
             )
+
+    def spare(self, floor: Floor, wanted_bytes: int) -> Spared:
+        """Give up some of the oldest that can be spared; see `edge.store.sparing`.
+
+        Raises
+        ------
+        StoreError
+            Nothing was given up.
+        """
+        with asking("make room in", self.path):
+            return spare(self._database, floor, wanted_bytes)
 
     def settle(self, uuids: Iterable[str], at_s: float) -> int:
         """Note that the receiver has stored these entries; return how many were still waiting.

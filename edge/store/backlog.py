@@ -119,6 +119,8 @@ class Backlog:
         self._oldest_s: float | None = None
         self._soon_s: float | None = None
         self._synchronised: bool | None = None
+        self.rationed = False
+        """Hold back what is no alarm, nor the time of one: the disk is full."""
         self.n_dropped = 0
 
     def __len__(self) -> int:
@@ -191,7 +193,11 @@ class Backlog:
         what waits here is what a power cut takes.
         """
         with self._lock:
-            if self._kept is not None or any(self._at_once()) or len(self) >= BATCH_ROWS:
+            if self._kept is not None or any(self._at_once()):
+                return True
+            if self.rationed:
+                return False
+            if len(self) >= BATCH_ROWS:
                 return True
             if self._soon_s is not None and now_s >= self._soon_s:
                 return True
@@ -208,16 +214,23 @@ class Backlog:
             self._egress,
         )
 
+    def _held_back(self) -> tuple[deque[Any], ...]:
+        return (self._summaries, self._gaps, self._scores, self._readings, self._links)
+
     def take(self) -> Batch:
-        """Return all that waits, and forget it."""
+        """Return all that waits, or what may be written now, and forget it."""
         with self._lock:
             queues: list[deque[Any]] = [self._alerts, *self._bounded()]
-            parts: list[Any] = [*map(tuple, queues), self._kept]
+            held = set(map(id, self._held_back())) if self.rationed else set()
+            parts: list[Any] = [() if id(queue) in held else tuple(queue) for queue in queues]
+            parts.append(self._kept)
             batch = Batch(*parts)
             self._kept = None
             for queue in queues:
-                queue.clear()
-            self._oldest_s = self._soon_s = None
+                if id(queue) not in held:
+                    queue.clear()
+            if not len(self):
+                self._oldest_s = self._soon_s = None
             return batch
 
     def give_back(self, batch: Batch, now_s: float) -> None:

@@ -9,7 +9,8 @@ A file whose key cannot be had is not damaged, and nothing is done to it.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,10 @@ __all__ = [
     "Migrations",
     "StoreDamagedError",
     "StoreError",
+    "StoreFullError",
     "StoreKeyError",
     "StorePlainError",
+    "asking",
     "connect",
     "connect_plain",
     "move_aside",
@@ -100,6 +103,10 @@ class StorePlainError(StoreError):
     """The file is a sound database that is not encrypted yet: `edge.store.encrypting` does it."""
 
 
+class StoreFullError(StoreError):
+    """The disk has no room for it."""
+
+
 def store_error(error: sqlite3.Error | UnicodeDecodeError, action: str, path: Path) -> StoreError:
     """Return what SQLite said as an error for people, damage told apart from trouble."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -115,7 +122,23 @@ def store_error(error: sqlite3.Error | UnicodeDecodeError, action: str, path: Pa
         sqlite3.SQLITE_IOERR: "the disk fails: look at `dmesg`, and replace the card if it repeats",
         sqlite3.SQLITE_BUSY: "another program holds it: close that program",
     }.get(code, "run `homeward doctor`")
-    return StoreError(f"cannot {action} {path} ({error}): {cure}")
+    kind = StoreFullError if code == sqlite3.SQLITE_FULL else StoreError
+    return kind(f"cannot {action} {path} ({error}): {cure}")
+
+
+@contextmanager
+def asking(action: str, path: Path) -> Iterator[None]:
+    """Turn what SQLite says while it is asked into an error for people.
+
+    Raises
+    ------
+    StoreError
+        What was asked for in the block failed.
+    """
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise store_error(error, action, path) from error
 
 
 def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) -> Database:

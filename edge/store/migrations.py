@@ -258,6 +258,7 @@ STEPS = (
     "006_limits",
     "007_self_tests",
     "008_egress",
+    "010_room",
 )
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 
@@ -317,6 +318,12 @@ def _self_tests(database: Database) -> None:
 def _egress(database: Database) -> None:
     for statement in egress.SCHEMA:
         database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[8])
+def _room(database: Database) -> None:
+    """Find the entry of a summary: without that each one given up reads the outbox through."""
+    database.execute("CREATE INDEX outbox_summaries ON outbox (summary) WHERE summary IS NOT NULL")
 
 
 def migrate(database: Database, path: Path) -> None:

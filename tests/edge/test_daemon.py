@@ -262,13 +262,13 @@ def test_a_store_that_breaks_while_it_is_used_is_put_aside_and_begun_anew(
     async def act(recorder: Recorder) -> None:
         recorder.add([], Outcome(tuple(alert(n) for n in range(40))), 1.0)
         assert await recorder.stored() is True
-        assert recorder._store is not None
-        recorder._store._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        recorder._store._database.execute("PRAGMA cache_size=0")
+        assert recorder._storing.store is not None
+        recorder._storing.store._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        recorder._storing.store._database.execute("PRAGMA cache_size=0")
         with path.open("r+b") as file:
             file.seek(1024)
             file.write(b"\xff" * (path.stat().st_size - 1024))
-        recorder._store._database.execute("PRAGMA shrink_memory")
+        recorder._storing.store._database.execute("PRAGMA shrink_memory")
         recorder.add([], Outcome((alert(100),)), 2.0)
         await until(lambda: bool(recorder.report().moved_aside) and not recorder.report().trouble)
         assert await recorder.stored() is True

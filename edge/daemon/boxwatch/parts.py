@@ -10,6 +10,7 @@ from edge.control.board import NoticesReport
 from edge.daemon.local import BUTTON, AnnunciatorReport
 from edge.daemon.recorder import StoreReport
 from edge.events import BoxHealth
+from edge.store.floors import Floor
 
 STUCK_S: Final = 3.0
 """A write that has not come back for so long: SQLite waits 5 s for another program, a disk that
@@ -18,6 +19,7 @@ OPENING_S: Final = 5.0
 """At the start the store is looked through before it takes anything; no fault before that."""
 GIVEN_UP_S: Final = 60.0
 """Records that were given up are told for so long after the last one."""
+FULL: Final = Floor.FULL.name.lower()
 START_S: Final = 7.5
 """A loudspeaker takes some 6 s to show that it is there (`edge.annunciators._pace`)."""
 
@@ -85,6 +87,7 @@ class RecorderPart:
                 "store_fails_s", now_s, fails=self._fails(report, now_s) and not report.locked
             ),
             self._given_up.health("given_up_fails_s", now_s, fails=lately),
+            BoxHealth({"rationed_flag": float(report.room.floor == FULL)}),
         ]
         if report.locked or self._was_locked:
             self._was_locked = True

@@ -36,6 +36,7 @@ FAULTS: list[tuple[str, dict[str, Any], str, Priority]] = [
     ("clock_unset", {"clock_synced_flag": 0.0}, "", LOW),
     ("disk_low", {"disk_free_pct": 10.0}, "", LOW),
     ("disk_low", {"disk_free_pct": 5.0}, "", MEDIUM),
+    ("disk_low", {"rationed_flag": 1.0}, "", MEDIUM),
     ("over_heat", {"cpu_degc": 80.0}, "", LOW),
     ("over_heat", {"cpu_degc": 85.0}, "", MEDIUM),
     ("memory_short", {"memory_free_pct": 8.0}, "", LOW),

@@ -17,9 +17,12 @@ ROOT = Path(__file__).parents[3]
 CALL_S, GONE_S = 60.0, 10.0
 """How long a command may take; and a process that was killed, to be gone."""
 
-MACHINE = "".join(
-    f"[alarms.{rule}]\nenabled = false\n"
-    for rule in ("clock_unset", "disk_low", "memory_short", "over_heat", "under_voltage")
+MACHINE = (
+    "".join(
+        f"[alarms.{rule}]\nenabled = false\n"
+        for rule in ("clock_unset", "disk_low", "memory_short", "over_heat", "under_voltage")
+    )
+    + "[store]\nballast_mb = 1\n"
 )
 """What the machine under the tests is like is none of their business: a container has no clock that
 anybody sets, and its disk may be full."""

@@ -91,6 +91,16 @@ def test_a_store_that_cannot_be_written_is_told_aloud_and_ends_when_it_can(tmp_p
     assert "box:health" in {packet.stream for packet in read(log)}
 
 
+def room_of(box: Box) -> Any:
+    return status_of(box)["store"]["room"]
+
+
+def fill(film: Path) -> None:
+    with suppress(OSError), film.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(65536))
+
+
 def test_a_disk_that_is_full_is_told_aloud_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
     box = Box(tmp_path)
     rules = QUICK_ALARM.replace("[alarms.disk_low]\nenabled = false\n", "")
@@ -103,15 +113,22 @@ def test_a_disk_that_is_full_is_told_aloud_and_nothing_of_it_is_lost(tmp_path: P
     try:
         with monitor(box):
             wait_for(lambda: not status_of(box)["store"]["trouble"], START_S, "the open store")
+            wait_for(lambda: room_of(box)["ballast_bytes"], START_S, "the ballast")
             cause_s = CLOCK.now_s()
-            with suppress(OSError), (box.data_dir / "film").open("wb", buffering=0) as film:
-                while True:
-                    film.write(bytes(65536))
-            alert = wait_for(alert_of(box, "cannot_record"), 2 * DUE_S, "cannot_record")
-            assert alert["at_s"] - cause_s <= DUE_S
+            fill(box.data_dir / "film")
             low = wait_for(alert_of(box, "disk_low"), 2 * DUE_S, "disk_low")
             assert low["at_s"] - cause_s <= DUE_S
             assert status_of(box)["live"]["signal"]["audible"] is True
+            wait_for(lambda: room_of(box)["ballast_bytes"] == 0, DUE_S, "the release")
+            assert room_of(box)["floor"] == "full"
+            assert "the disk is full: alarms are recorded" in box.call("status").stdout
+            assert status_of(box)["store"]["trouble"] == ""
+            with History.open(box.data_dir / DATABASE) as history:
+                assert "disk_low" in {a.alert.rule for a in history.alerts()}
+            cause_s = CLOCK.now_s()
+            fill(box.data_dir / "film")  # what was given up is gone too
+            alert = wait_for(alert_of(box, "cannot_record"), 2 * DUE_S, "cannot_record")
+            assert alert["at_s"] - cause_s <= DUE_S
             (box.data_dir / "film").unlink()
             wait_for(lambda: not status_of(box)["live"]["alerts"], MENDED_S, "the end")
         with History.open(box.data_dir / DATABASE) as history:

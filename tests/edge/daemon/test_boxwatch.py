@@ -32,6 +32,7 @@ from edge.live import Signal
 from edge.pipeline import PipelineSettings
 from edge.records import Alert, AlertState, Packet
 from edge.store import Run, Store
+from edge.store.rationing import RoomReport
 from tests.edge.alarms.box_night import DUE_S
 
 CLOCK = BootClock()
@@ -539,6 +540,17 @@ def test_where_no_vault_is_wanted_nothing_is_said_of_it() -> None:
     monitor = Monitor(VaultPart(lambda: None))
     monitor.live(30.0)
     assert not any("vault" in name for health in monitor.told for name in health.facts)
+
+
+def test_records_that_are_held_back_on_a_full_disk_are_told() -> None:
+    told = Told()
+    monitor = Monitor(RecorderPart(lambda: told.store))
+    told.say(room=RoomReport("low"))
+    monitor.live(5.0)
+    assert monitor.alerts == []
+    told.say(room=RoomReport("full"))
+    assert monitor.raised_after("disk_low") <= DUE_S
+    assert monitor.signal.priority == "medium"
 
 
 def test_a_store_has_a_moment_to_be_opened_at_the_start_and_then_it_is_told() -> None:

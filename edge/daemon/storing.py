@@ -1,0 +1,140 @@
+"""What the recorder's thread does with the store: open it, write, make room, try again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.config.store import Store as StoreSettings
+from edge.store import (
+    Backlog,
+    Keys,
+    Run,
+    Store,
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreKeyError,
+)
+from edge.store.floors import Floor
+from edge.store.rationing import Rationing, RoomReport
+from edge.store.sparing import Spared
+
+
+class Storing:
+    """Owner of the store; to be used by one thread, but for what its attributes say.
+
+    Parameters
+    ----------
+    path : Path
+        The database.
+    run : Run
+        This start of the monitor.
+    now_s : Callable
+        The boot clock.
+    settings : StoreSettings
+        ``[store]``.
+    keys : Keys | None
+        Opens the device keys, as soon as they can be had; None: those beside the database.
+
+    Attributes
+    ----------
+    backlog : Backlog
+        What waits to be written.
+    store : Store | None
+        None: it is not open.
+    n_failures : int
+        Writes that failed.
+    written_s : float | None
+        Boot clock, last successful write.
+    n_outbox : int | None
+        Alerts and summaries without a receipt, at the last write.
+    moved_aside : str
+        Where a damaged file was moved; empty: none was.
+    locked : bool
+        The trouble is that the key of the records cannot be had.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        run: Run,
+        now_s: Callable[[], float],
+        settings: StoreSettings,
+        keys: Keys | None = None,
+    ) -> None:
+        self.backlog = Backlog()
+        self.store: Store | None = None
+        self.n_failures = 0
+        self.written_s: float | None = None
+        self.n_outbox: int | None = None
+        self.moved_aside = ""
+        self.locked = False
+        self._keys = keys
+        self._path, self._run, self._now_s = path, run, now_s
+        self._rationing = Rationing(path, settings, self.backlog)
+
+    def room(self) -> RoomReport:
+        """Return how much room there is; from any thread."""
+        return self._rationing.report
+
+    def idle_s(self) -> float:
+        """Return for how long there is nothing to do; from any thread."""
+        now_s = self._now_s()
+        return 0.0 if self.backlog.due(now_s) else self._rationing.idle_s(now_s)
+
+    def write(self, *, everything: bool) -> str:
+        """Write what is due, or everything that may be written now; do the next chore.
+
+        Returns
+        -------
+        str
+            Why that failed; empty: it did not.
+        """
+        now_s = self._now_s()
+        self.locked = False
+        try:
+            try:
+                self._flush(now_s, everything=everything)
+            except StoreError as error:
+                if not self._rationing.fail(now_s, full=isinstance(error, StoreFullError)):
+                    raise
+                self._flush(now_s, everything=everything)  # what was given up makes room for it
+            if self._rationing.idle_s(now_s) <= 0.0:
+                self._rationing.turn(now_s, self._spare)
+        except StoreDamagedError as error:
+            self.n_failures += 1
+            self.close()  # opened anew in the next round, the damaged file put aside
+            return str(error)
+        except StoreError as error:
+            self.n_failures += 1
+            self.locked = isinstance(error, StoreKeyError)
+            return str(error)
+        return ""
+
+    def write_last(self) -> str:
+        """Write all that waits, whatever room there is; return why that failed."""
+        trouble = self.write(everything=True)
+        if not trouble and self.backlog.rationed:
+            self.backlog.rationed = False
+            trouble = self.write(everything=True)
+        return trouble
+
+    def close(self) -> None:
+        """Close the store."""
+        store, self.store = self.store, None
+        if store is not None:
+            store.close()
+
+    def _flush(self, now_s: float, *, everything: bool) -> None:
+        if self.store is None:
+            self.store = Store.begin(self._path, self._run, self.backlog, keys=self._keys)
+            self.moved_aside = str(self.store.moved_aside or self.moved_aside)
+            self.n_outbox = self.store.outbox_count()
+        if everything or self.backlog.due(now_s):
+            self.store.flush(now_s)
+            self.written_s = now_s
+            self.n_outbox = self.store.outbox_count()
+
+    def _spare(self, floor: Floor, wanted_bytes: int) -> Spared:
+        return Spared() if self.store is None else self.store.spare(floor, wanted_bytes)
