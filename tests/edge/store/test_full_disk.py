@@ -23,9 +23,9 @@ from edge.store.verification import verify
 from tests.edge.store.test_store import RUN, SCORE, alert, summary
 
 CLOCK = BootClock()
-SMALL = StoreSettings(ballast_mb=1.0)
-CARD = 16 * MB
-"""So large that 1 MB of ballast is no more than a sixteenth."""
+SMALL = StoreSettings(ballast_mb=2.0)
+CARD = 32 * MB
+"""So large that 2 MB of ballast is no more than a sixteenth."""
 
 
 @pytest.fixture
