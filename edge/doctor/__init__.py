@@ -22,6 +22,7 @@ from edge.doctor.bluetooth import check_bluetooth
 from edge.doctor.findings import Finding, Health
 from edge.doctor.serial_ports import check_serial_ports
 from edge.records import ScorerError
+from edge.store.cipher import is_plain
 from edge.store.database import StoreError, StoreKeyError, connect, quick_check
 from edge.store.migrations import check_not_newer
 
@@ -163,6 +164,8 @@ def check_store(path: Path) -> Finding:
     if aside:
         why = "the card has lost or changed what was written to it: it may be failing"
         cure = f"copy {path.parent} to another disk, replace the card, then delete {aside[0]}"
+        if any(is_plain(path.with_name(name)) for name in aside):
+            why += "; and what an older Homeward put aside is not encrypted"
         return Finding(name, Health.WARN, f"sound; damaged before: {', '.join(aside)}", why, cure)
     if not encrypted:
         why = "whoever takes the card reads all that was recorded"

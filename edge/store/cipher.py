@@ -35,6 +35,7 @@ commit a minute) writes 15 MB with pages of 1 kB, 22 MB with 2 kB, 39 MB with SQ
 _HMAC_BYTES: Final = 64
 _NOISE_BYTES: Final = 1 << 16
 _NOISE_SHARE: Final = 0.02
+_PLAIN: Final = b"SQLite format 3\0"
 _ASIDE: Final = re.compile(r"\.damaged-\d+")
 
 
@@ -145,6 +146,12 @@ def is_noise(path: Path) -> bool:
         return False
     (_, most), *_ = Counter(raw).most_common(1)
     return most < _NOISE_SHARE * len(raw)
+
+
+def is_plain(path: Path) -> bool:
+    """Say whether a file that nobody has open begins as a database that is not encrypted."""
+    with path.open("rb") as file:
+        return file.read(len(_PLAIN)) == _PLAIN
 
 
 def is_new(path: Path) -> bool:

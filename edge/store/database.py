@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.keys import KeysError, SealedKey
@@ -35,17 +36,22 @@ from edge.store.head import SUFFIX
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 else:
-    # sqlite-utils imports pandas wherever it happens to be installed (it is not ours): 61 MB and
-    # 630 modules instead of 27 MB and 290, on a machine where the whole monitor has 150 MB.
-    _pandas = sys.modules.get("pandas")
-    sys.modules["pandas"] = None
+    # What sqlite-utils is to find in the place of what it would import:
+    # - pandas, wherever that happens to be installed (it is not ours): 61 MB and 630 modules
+    #   instead of 27 MB and 290, on a machine where the whole monitor has 150 MB.
+    # - Python's own sqlite3: its errors are not those of our connections, which sqlite-utils would
+    #   not know when it meets them; and a second SQLite in the process is 2 MB for nothing.
+    _ours = {"pandas": None, "sqlite3": sqlcipher3, "sqlite3.dbapi2": sqlite3}
+    _theirs = {name: sys.modules.get(name) for name in _ours}
+    sys.modules.update(_ours)
     try:
         from sqlite_utils import Database, Migrations
     finally:
-        if _pandas is None:
-            del sys.modules["pandas"]
-        else:
-            sys.modules["pandas"] = _pandas
+        for name, module in _theirs.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
 
 __all__ = [
     "PRAGMAS",
@@ -75,6 +81,9 @@ would be in clear)."""
 
 WAL_PAGES = 1000
 """Pages in the write-ahead log after which SQLite folds it into the file: about 1 MB."""
+
+CACHE_KB = 2000
+"""The most that pages may take in memory: SQLite's usual, where sqlcipher3 was built with 8 MB."""
 
 BUSY_S = 5.0
 """How long to wait for another process that writes (the sender settling its receipts)."""
@@ -200,6 +209,7 @@ def _opened(path: Path, key: SealedKey, *, read_only: bool) -> Any:  # noqa: ANN
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if why := unencrypted_because(connection):
             raise StoreError(f"{path} would not be encrypted: {why}")  # noqa: TRY301

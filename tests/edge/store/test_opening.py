@@ -195,6 +195,23 @@ def test_pandas_stays_out_of_the_monitor() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3])
 
 
+def test_sqlite_utils_knows_the_errors_of_our_connections() -> None:
+    script = (
+        "import edge.store\n"
+        "from sqlcipher3 import dbapi2\n"
+        "import sqlite_utils\n"
+        "assert sqlite_utils.utils.OperationalError is dbapi2.OperationalError\n"
+        "table = sqlite_utils.Database(dbapi2.connect(':memory:')).table('none')\n"
+        "table.drop(ignore=True)  # it catches what our connection raises"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3])
+
+
+def test_the_monitor_has_one_sqlite() -> None:
+    script = "import sys, edge.store; assert '_sqlite3' not in sys.modules, 'two'"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3])
+
+
 def test_a_run_entered_twice_is_one_run(path: Path) -> None:
     Store.begin(path, RUN).close()
     with Store.begin(path, RUN) as store:
