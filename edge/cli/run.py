@@ -128,6 +128,7 @@ def command(
             answers=any(getattr(one.settings, "answers", False) for one in settings.notices),
             patients=tuple(patient.id for patient in settings.patients),
         )
+        daemon.outgoing.begin(settings)
         daemon.let_limits_change(settings, reload, limits_trouble)
         daemon.be_heard_with(*_annunciators(settings))
         daemon.test_itself(settings, tested)

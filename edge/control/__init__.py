@@ -19,6 +19,8 @@ import msgspec
 from msgspec import Meta
 
 from edge.alerts import Answer
+from edge.egress.consent import Switch
+from edge.egress.departure import MAX_DETAIL, Departure, Stage
 from edge.records import LimitAct, Meaning, Role
 
 MAX_REQUEST_BYTES = 64 * 1024
@@ -137,6 +139,48 @@ class NoticesProof(_Request, frozen=True, tag="notices_proof"):
     ways: Annotated[tuple[WayProof, ...], Meta(max_length=32)]
 
 
+class Leaves(_Request, frozen=True, tag="leaves"):
+    """That a message is about to leave, told by whoever sends it, before it is sent.
+
+    Sent only where the answer is no error: what may not leave is refused. See `edge.daemon.gate`.
+    """
+
+    what: Departure
+
+
+class Became(_Request, frozen=True, tag="became"):
+    """What became of a message that was told."""
+
+    uuid: Annotated[str, Meta(min_length=1, max_length=64)]
+    stage: Stage
+    at_s: float
+    detail: Annotated[str, Meta(max_length=MAX_DETAIL)] = ""
+
+
+class ChangeConsent(_Request, frozen=True, tag="consent"):
+    """A person lets a kind of content leave, or not; see `edge.egress.consent`."""
+
+    switch: Switch
+    on: bool
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    why: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class ForgetSent(_Request, frozen=True, tag="forget_sent"):
+    """A person has the words of messages that left erased, by their numbers in the ledger.
+
+    Attributes
+    ----------
+    first, last : int
+        All between, both included.
+    """
+
+    first: Annotated[int, Meta(ge=1)]
+    last: Annotated[int, Meta(ge=1)]
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    why: Annotated[str, Meta(max_length=200)] = "on request"
+
+
 class ChangeLimits(_Request, frozen=True, tag="limits"):
     """A person changes how a patient is watched; see `edge.limits`.
 
@@ -212,5 +256,9 @@ Request: TypeAlias = (
     | Delivered
     | NoticesState
     | NoticesProof
+    | Leaves
+    | Became
+    | ChangeConsent
+    | ForgetSent
     | SelfTestRequest
 )

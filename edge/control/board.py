@@ -54,6 +54,8 @@ class NoticesReport(msgspec.Struct, frozen=True):
         The same as a moment of the boot clock, which stays the same while it fails.
     idle : bool
         What fails has nothing to send just now: nobody is untold yet.
+    withheld : str
+        Why nothing is sent although somebody is configured; empty: it is.
     """
 
     wanted: bool
@@ -64,3 +66,4 @@ class NoticesReport(msgspec.Struct, frozen=True):
     deadman: Way | None = None
     since_s: float | None = None
     idle: bool = False
+    withheld: str = ""

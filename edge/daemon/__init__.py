@@ -11,6 +11,7 @@
     answers     what the control socket is told
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
+    outgoing    what may leave, and what did: the gate, consent, forgetting
     roundtrip   a test notice it is asked for, and what came of it
     proof       what is written down of how every alert was told
     limits      what they change in how patients are watched
@@ -170,6 +171,7 @@ class Daemon:
         self._control = ControlServer(places.socket, self._answers.answer)
         self.notices = self._answers.notices
         self.boxwatch.know_with(NoticesPart(self.notices.report))
+        self.outgoing = self._answers.outgoing
         self._notices = ControlServer(places.socket.with_name(NOTICES_SOCKET), self.notices.answer)
 
     def show_with(self, *shows: Show) -> None:
@@ -235,6 +237,7 @@ class Daemon:
         await asyncio.gather(*tasks, return_exceptions=True)
         # First of all: what follows may take its time, and the power may not last.
         self._remembering.keep_last()
+        self.outgoing.gate.close()
         self.boxwatch.close()
         written = asyncio.create_task(self._recorder.close())
         await asyncio.wait(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -16,13 +16,14 @@ from edge.config import Config
 from edge.control import (
     Acknowledge,
     Alerts,
-    AnswerSelfTest,
-    BeginSelfTest,
+    Became,
+    ChangeConsent,
     ChangeLimits,
     ControlError,
     Delivered,
     Enter,
-    FollowSelfTest,
+    ForgetSent,
+    Leaves,
     Live,
     Notices,
     NoticesProof,
@@ -35,11 +36,13 @@ from edge.control import (
     Trace,
 )
 from edge.control.board import NoticesReport
+from edge.daemon.consent import ConsentReport
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
 from edge.daemon.limits import Desk, LimitsReport
 from edge.daemon.local import AnnunciatorReport
 from edge.daemon.model import LiveModel
 from edge.daemon.noticeboard import Noticeboard
+from edge.daemon.outgoing import Outgoing
 from edge.daemon.people import People
 from edge.daemon.proof import Proof
 from edge.daemon.recorder import Recorder, StoreReport
@@ -50,6 +53,8 @@ from edge.live import Live as LiveNumbers
 from edge.pipeline import Pipeline
 from edge.records import Record
 from edge.store import Run, StoreError
+
+_AtADesk: TypeAlias = ChangeConsent | ForgetSent | ChangeLimits | SelfTestRequest
 
 N_DECIMALS = 4
 """Places of a trace's values: a tenth of a microvolt."""
@@ -93,6 +98,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         What the last self-test proved; None: this monitor does not test itself.
     limits, limits_trouble : tuple[LimitsReport, ...], str
         What people decided about how each patient is watched; why that could not be read.
+    consent : ConsentReport | None
+        What people let leave, and what was kept back.
     """
 
     monitor: MonitorFacts
@@ -107,6 +114,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     alarm_path: AlarmPath | None = None
     limits: tuple[LimitsReport, ...] = ()
     limits_trouble: str = ""
+    consent: ConsentReport | None = None
 
 
 class Answers:
@@ -133,6 +141,8 @@ class Answers:
         self.proof = Proof(pipeline, recorder, now_s)
         self._people.entered = self.proof.entered
         self.notices.ledger = self._delivered
+        self.outgoing = Outgoing(recorder, run, now_s, wall, self._people.is_stored)
+        self.notices.go_through(self.outgoing)
         self.self_tests: SelfTests | None = None
         self._desk: Desk | None = None
         self._limits_trouble = ""
@@ -163,12 +173,12 @@ class Answers:
                 return await self._alerts(limit)
             case Delivered():
                 return await self._delivered(request)
-            case Notices() | NoticesState() | NoticesProof():
+            case Notices() | NoticesState() | NoticesProof() | Leaves() | Became():
                 return await self.notices.answer(request)
-            case ChangeLimits() | BeginSelfTest() | FollowSelfTest() | AnswerSelfTest():
-                return await self._at_a_desk(request)
-            case _:
+            case Ping() | Status() | Live() | Trace():
                 return self._now(request)
+            case _:
+                return await self._at_a_desk(request)
 
     def _now(self, request: Ping | Status | Live | Trace) -> Any:  # noqa: ANN401  # as `answer`
         """Return what is known without waiting."""
@@ -186,8 +196,10 @@ class Answers:
         await self.proof.deliver(told)
         return {"stored": await self._people.is_stored()}
 
-    async def _at_a_desk(self, request: ChangeLimits | SelfTestRequest) -> Any:  # noqa: ANN401
-        """Hand on what not every monitor does."""
+    async def _at_a_desk(self, request: _AtADesk) -> Any:  # noqa: ANN401  # as `answer`
+        """Hand on what people decide, and what not every monitor does."""
+        if isinstance(request, ChangeConsent | ForgetSent):
+            return await self.outgoing.answer(request)
         if isinstance(request, ChangeLimits):
             if self._desk is None:
                 raise ControlError("this monitor takes no changes of limits")
@@ -216,6 +228,7 @@ class Answers:
             self.self_tests.live() if self.self_tests is not None else None,
             () if self._desk is None else self._desk.reports(),
             self._limits_trouble,
+            self.outgoing.consent.report(),
         )
 
     def _facts(self) -> MonitorFacts:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -22,8 +22,10 @@ import structlog
 from edge.clock import WallLog
 from edge.control import (
     Acknowledge,
+    Became,
     ControlError,
     Delivered,
+    Leaves,
     Notices,
     NoticesProof,
     NoticesState,
@@ -39,9 +41,11 @@ from edge.control.board import (
     notice_of,
 )
 from edge.daemon.intake import LinkReport
+from edge.daemon.outgoing import Outgoing
 from edge.daemon.roundtrip import RoundTrip
 from edge.egress.board import outside, sentences, urgent_first
 from edge.egress.bounds import MAX_NAME, cut
+from edge.egress.consent import Switch
 from edge.live import Live
 from edge.pipeline import Pipeline
 from edge.records import AlarmEvent, Alert, AlertState, Record, Role, Step
@@ -117,12 +121,27 @@ class Noticeboard:
         """Keeps each report instead, and refuses what it does not believe, where there is one."""
         self.round_trip = RoundTrip(self.report, self._wake)
         """Asks for a test notice, for the self-test."""
+        self._outgoing: Outgoing | None = None
         self._change = 0
         self._changed = asyncio.Event()
         self._ended: deque[tuple[Alert, Step]] = deque(maxlen=N_ENDED)
         self._known: dict[str, Step] = {}
         self._heard: NoticesState | None = None
         self._heard_s = run.started_s
+
+    def go_through(self, outgoing: Outgoing) -> None:
+        """Tell nothing that people do not let leave, from now on."""
+        self._outgoing = outgoing
+        outgoing.consent.changed = self._wake
+        outgoing.gate.alerts = self._told_of
+        self.round_trip.may_send = lambda: self._allows(Switch.SELF_TESTS)
+
+    def _told_of(self) -> Iterator[Alert]:
+        yield from self._pipeline.live().alerts
+        yield from (alert for alert, _ in self._ended)
+
+    def _allows(self, switch: Switch) -> bool:
+        return self._outgoing is None or self._outgoing.gate.allows(switch)
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401  # whatever JSON can say
         """Answer the notifier.
@@ -139,12 +158,10 @@ class Noticeboard:
                 return await self._board_after(request)
             case Delivered():
                 return await self._take(request)
-            case NoticesState():
-                self._heard, self._heard_s = request, self._now_s()
-                return {}
-            case NoticesProof():
-                self.round_trip.take(request)
-                return {}
+            case NoticesState() | NoticesProof():
+                return self._hear(request)
+            case Leaves() | Became() if self._outgoing is not None:
+                return await self._outgoing.answer(request)
             case Acknowledge() if self.noticed.answers and request.role is Role.CARER:
                 return await self._acknowledge(request)
             case _:
@@ -152,10 +169,19 @@ class Noticeboard:
                     "this socket tells what a notice may say, and no more; ask the control socket"
                 )
 
+    def _hear(self, told: NoticesState | NoticesProof) -> dict[str, Any]:
+        if isinstance(told, NoticesProof):
+            self.round_trip.take(told)
+        else:
+            self._heard, self._heard_s = told, self._now_s()
+        return {}
+
     def note(self, record: Record) -> None:
         """Take a new record; who waits for a change is woken where it is one."""
         if not isinstance(record, Alert | AlarmEvent):
             return
+        if isinstance(record, Alert) and record.state is AlertState.RAISED:
+            self._note_withheld(record)
         if isinstance(record, AlarmEvent):
             if record.step is not None:
                 self._known[record.alert_id] = record.step
@@ -164,9 +190,18 @@ class Noticeboard:
         self._known.update(self._pipeline.carried())
         self._wake()
 
+    def _note_withheld(self, alert: Alert) -> None:
+        """Write beside an alert that nobody far away is told of it, and why."""
+        if self._outgoing is None or not self.noticed.wanted or self._allows(Switch.NOTICES):
+            return
+        self._outgoing.gate.withhold(Switch.NOTICES, alert.id)
+
     def board(self, *, details: bool = False) -> Board:
         """Return what may be said now."""
         live, now_s = self._pipeline.live(), self._now_s()
+        tells = self._allows(Switch.NOTICES)
+        details = details and self._allows(Switch.NOTICE_DETAILS)
+        alerts, ended = (live.alerts, tuple(self._ended)) if tells else ((), ())
         carried = self._pipeline.carried()
         holders = {watch.patient: watch.holder for watch in live.watches}
         quality = None
@@ -190,9 +225,10 @@ class Noticeboard:
             sentences(self._not_watching(live, now_s)),
             live.signal.priority if live.signal.audible else None,
             live.signal.paused,
-            urgent_first(told(alert, carried.get(alert.id, Step.BOX)) for alert in live.alerts),
-            tuple(told(alert, step) for alert, step in self._ended),
+            urgent_first(told(alert, carried.get(alert.id, Step.BOX)) for alert in alerts),
+            tuple(told(alert, step) for alert, step in ended),
             self.round_trip.asked,
+            () if self._outgoing is None else self._outgoing.gate.withheld,
         )
 
     def report(self) -> NoticesReport:
@@ -200,6 +236,10 @@ class Noticeboard:
         now_s, heard = self._now_s(), self._heard
         age_s = now_s - self._heard_s
         wanted = self.noticed.wanted
+        if wanted and not self._allows(Switch.NOTICES):
+            ways = () if heard is None else heard.ways
+            why = "consent to notices is off"
+            return NoticesReport(False, None, "", None, ways, withheld=why)  # noqa: FBT003
         if heard is None or age_s > HEARD_S:
             late = wanted and age_s > (START_S if heard is None else HEARD_S)
             trouble = "the notifier does not run: start it with `homeward notify`" if late else ""

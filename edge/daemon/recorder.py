@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -22,9 +23,10 @@ from edge.config.store import Store as StoreSettings
 from edge.daemon.storing import Storing
 from edge.daemon.vaulting import Vaulting
 from edge.daemon.vaultstate import VaultState
+from edge.egress.departure import Left
 from edge.packetlog import LogError, PacketLogWriter
 from edge.records import Outcome, Packet
-from edge.store import Keys, LedgerEntry, Run, StoredAlert, StoreError
+from edge.store import Keys, LedgerEntry, Run, Store, StoredAlert, StoreError
 from edge.store.rationing import RoomReport
 
 RETRY_S = 2.0
@@ -35,6 +37,8 @@ CLOSE_S = 10.0
 
 MAX_UNLOGGED = 50_000
 """Packets that may wait for the packet log; when the disk hangs longer, the log ends."""
+
+_T = TypeVar("_T")
 
 _log = structlog.get_logger("recorder")
 
@@ -128,6 +132,7 @@ class Recorder:
         self._askers: list[asyncio.Future[bool]] = []
         self._trouble = "the store is not open yet"
         self._writing_since_s: float | None = None
+        self.tidy = self._storing.tidy
 
     def add(self, packets: Sequence[Packet], outcome: Outcome, now_s: float) -> None:
         """Take what entered and what was made of it; returns at once."""
@@ -149,6 +154,27 @@ class Recorder:
         self.backlog.vouch(entry, self._now_s())
         self._wake.set()
 
+    def leave(self, left: Left) -> None:
+        """Take what leaves the box; returns at once."""
+        self.backlog.leave(left, self._now_s())
+        self._wake.set()
+
+    async def using(self, act: Callable[[Store], _T]) -> _T:
+        """Return what `act` gives, done with the store in the recorder's thread.
+
+        Raises
+        ------
+        StoreError
+            The store is not open, or `act` failed.
+        """
+
+        def done() -> _T:
+            if self._storing.store is None:
+                raise StoreError(f"the store cannot be read: {self._trouble}")
+            return act(self._storing.store)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, done)
+
     async def knows(self, alert_id: str) -> bool:
         """Return whether an alert of this id was ever stored.
 
@@ -157,13 +183,7 @@ class Recorder:
         StoreError
             That cannot be read.
         """
-
-        def read() -> bool:
-            if self._storing.store is None:
-                raise StoreError(f"the store cannot be read: {self._trouble}")
-            return bool(self._storing.store.ledger_of(alert_id, 1))
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        return await self.using(lambda store: bool(store.ledger_of(alert_id, 1)))
 
     async def stored(self) -> bool:
         """Wait for the next write, and return whether all that was added by now is stored."""
@@ -180,13 +200,7 @@ class Recorder:
         StoreError
             They cannot be read.
         """
-
-        def read() -> list[StoredAlert]:
-            if self._storing.store is None:
-                raise StoreError(f"the store cannot be read: {self._trouble}")
-            return self._storing.store.alerts(limit)
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        return await self.using(lambda store: store.alerts(limit))
 
     def prove(self) -> float:
         """Commit a test transaction and read it back; return the seconds it took.

@@ -35,6 +35,8 @@ class RoundTrip:
 
     def __init__(self, report: Callable[[], NoticesReport], wake: Callable[[], None]) -> None:
         self._report, self._wake = report, wake
+        self.may_send: Callable[[], bool] = lambda: True
+        """Whether people let test notices leave."""
         self._n = 0
         self._answer: asyncio.Future[tuple[WayProof, ...]] | None = None
 
@@ -58,16 +60,18 @@ class RoundTrip:
         """
         report = self._report()
         if not report.wanted:
-            return Verdict.NOT_THERE, "no [[notices]] are configured: alarms stay in this room"
+            why = report.withheld or "no [[notices]] are configured"
+            return Verdict.NOT_THERE, f"{why}: alarms stay in this room"
         if report.trouble and not report.ways:
             return Verdict.FAILED, report.trouble
-        if sends:
+        if sends and self.may_send():
             return await self._round(within_s)
         if report.trouble:
             return Verdict.FAILED, report.trouble
+        why = "consent to self_tests is off" if sends else "[selftest] notices = false"
         return (
             Verdict.UNKNOWN,
-            "the notifier knows of no fault; no test notice is sent ([selftest] notices = false)",
+            f"the notifier knows of no fault; no test notice is sent ({why})",
         )
 
     def take(self, told: NoticesProof) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from edge.config.store import Store as StoreSettings
 from edge.store import (
@@ -19,6 +21,11 @@ from edge.store import (
 from edge.store.floors import Floor
 from edge.store.rationing import Rationing, RoomReport
 from edge.store.sparing import Spared
+
+TIDY_S: Final = 6 * 3600.0
+"""How often what was kept long enough is looked for."""
+
+Tidy: TypeAlias = Callable[[Store], object]
 
 
 class Storing:
@@ -51,6 +58,8 @@ class Storing:
         Alerts and summaries without a receipt, at the last write.
     moved_aside : str
         Where a damaged file was moved; empty: none was.
+    tidy : list
+        Done every `TIDY_S` between two writes: what was kept long enough goes.
     locked : bool
         The trouble is that the key of the records cannot be had.
     """
@@ -70,6 +79,8 @@ class Storing:
         self.n_outbox: int | None = None
         self.moved_aside = ""
         self.locked = False
+        self.tidy: list[Tidy] = []
+        self._tidy_due_s = -math.inf
         self._keys = keys
         self._path, self._run, self._now_s = path, run, now_s
         self._rationing = Rationing(path, settings, self.backlog)
@@ -102,6 +113,7 @@ class Storing:
                 self._flush(now_s, everything=everything)  # what was given up makes room for it
             if self._rationing.idle_s(now_s) <= 0.0:
                 self._rationing.turn(now_s, self._spare)
+            self._tidy(now_s)
         except StoreDamagedError as error:
             self.n_failures += 1
             self.close()  # opened anew in the next round, the damaged file put aside
@@ -135,6 +147,12 @@ class Storing:
             self.store.flush(now_s)
             self.written_s = now_s
             self.n_outbox = self.store.outbox_count()
+
+    def _tidy(self, now_s: float) -> None:
+        if self.store is not None and now_s >= self._tidy_due_s:
+            self._tidy_due_s = now_s + TIDY_S
+            for tidy in self.tidy:
+                tidy(self.store)
 
     def _spare(self, floor: Floor, wanted_bytes: int) -> Spared:
         return Spared() if self.store is None else self.store.spare(floor, wanted_bytes)

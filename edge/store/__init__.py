@@ -252,6 +252,7 @@ class Store(Erasing, History):
         except StoreError:
             self.backlog.give_back(batch, now_s)
             raise
+        self.withdraw(self.backlog.withheld, now_s)
         return batch.n_records
 
     def commit(self, batch: Batch) -> None:

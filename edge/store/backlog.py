@@ -122,6 +122,8 @@ class Backlog:
         self.rationed = False
         """Hold back what is no alarm, nor the time of one: the disk is full."""
         self.n_dropped = 0
+        self.withheld: frozenset[str] = frozenset()
+        """Kinds of the outbox that people do not let leave (`edge.egress.consent`)."""
 
     def __len__(self) -> int:
         return len(self._alerts) + sum(len(queue) for queue in self._bounded())

@@ -77,8 +77,31 @@ SCHEMA: Final = (
         settled_s REAL
     ) STRICT""",
     "CREATE INDEX erase_requests_waiting ON erase_requests (n) WHERE settled_s IS NULL",
+    # 1: people did not let it leave; it is settled then, and never leaves.
+    "ALTER TABLE outbox ADD COLUMN withheld INTEGER NOT NULL DEFAULT 0",
 )
 """Migration 008_egress."""
+
+
+OUTBOX: Final = {"alerts": "alert", "summaries": "summary"}
+"""Switch of consent -> the column of the outbox that holds what it covers."""
+
+
+def n_waiting(database: Database, column: str) -> int:
+    """Return how many entries of a kind wait in the outbox."""
+    (n,) = database.execute(
+        f"SELECT count(*) FROM outbox WHERE settled_s IS NULL AND {column} IS NOT NULL"  # noqa: S608
+    ).fetchone()
+    return int(n)
+
+
+def withdraw(database: Database, column: str, at_s: float) -> None:
+    """Settle what waits of a kind, as withheld."""
+    database.execute(
+        f"UPDATE outbox SET settled_s = ?, withheld = 1"  # noqa: S608  # our own column
+        f" WHERE settled_s IS NULL AND {column} IS NOT NULL",
+        (at_s,),
+    )
 
 
 def insert(database: Database, run_n: int, leaving: Sequence[Left]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from sqlcipher3 import dbapi2 as sqlite3
@@ -60,6 +60,28 @@ class Erasing:
         except sqlite3.Error as error:
             raise store_error(error, "read", self.path) from error
         return self.erase_sent(old, "", "kept long enough", at_s).n if old else 0
+
+    def withdraw(self, kinds: Collection[str], at_s: float) -> int:
+        """Take out of the outbox what people do not let leave (any more); return how many.
+
+        Those entries never leave, not even where it is let leave again.
+
+        Raises
+        ------
+        StoreError
+            Nothing is taken out.
+        """
+        columns = [column for kind, column in egress.OUTBOX.items() if kind in kinds]
+        try:
+            waiting = sum(egress.n_waiting(self._database, column) for column in columns)
+            if not waiting:
+                return 0
+            with self._database.atomic():
+                for column in columns:
+                    egress.withdraw(self._database, column, at_s)
+        except sqlite3.Error as error:
+            raise store_error(error, "write", self.path) from error
+        return waiting
 
     def _erased(
         self, numbers: Sequence[int], by: str, why: str, at_s: float

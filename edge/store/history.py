@@ -210,6 +210,14 @@ class History:
         )
         return self._read(rows, egress.erase_request_from)
 
+    def withheld(self) -> dict[str, int]:
+        """Return how many entries of the outbox people did not let leave, by switch."""
+        (row,) = self._rows(
+            "SELECT count(alert) AS alerts, count(summary) AS summaries FROM outbox"
+            " WHERE withheld = 1"
+        )
+        return {name: int(n) for name, n in row.items()}
+
     def consents(self) -> list[LedgerRow]:
         """Return the latest of what people let leave, or not."""
         return self._ledger("ledger.kind = 'consent'", (MAX_ROWS,))
