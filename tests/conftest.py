@@ -2,6 +2,11 @@
 
 import os
 import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
 
 # Started in the background of a script, this process ignores Ctrl-C, and so would every program
 # a test starts and then interrupts.
@@ -11,3 +16,38 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # No test is ever heard: ALSA finds no sound card, here and in every program a test starts. Tests of
 # the sound name a card of their own.
 os.environ["ALSA_CONFIG_PATH"] = os.devnull
+
+ONE_PYTHON: Final[Mapping[str, str]] = {
+    "edge/alerts/test_explored.py": "pure logic, explored to the end",
+    "edge/alerts/test_silence.py": "pure logic, explored to the end",
+    "edge/annunciators/test_sound.py": "a card's and a player's trouble; test_heard_box stays",
+    "edge/cli/test_hanging_terminal.py": "a terminal's trouble",
+    "edge/cli/test_limits_command.py": "replays of what was changed",
+    "edge/cli/test_serial_box.py": "a board's trouble at its cable",
+    "edge/cli/test_story_box.py": "what test_notified_box and test_running_box show apart",
+    "edge/cli/test_watched_box.py": "a failing machine under the box",
+    "edge/cli/test_whatif_command.py": "replays, again and again",
+    "edge/test_night.py": "a whole night, replayed in many pieces; test_golden stays",
+    "edge/test_past.py": "replays of long recordings, byte for byte",
+    "fuzz": "bytes thought up for the decoders",
+    "hardware": "C code, and the lines it talks over",
+    "rigs/hil": "firmware in its emulator",
+    "rigs/i2c": "chips behind a C library",
+    "rigs/serial": "boards' trouble at their cables",
+    "rigs/test_alarm_latency.py": "figures of time",
+    "rigs/test_ble_reader_faults.py": "a campaign of faults",
+    "rigs/test_ble_reader_trust.py": "pairings that are waited for, long",
+    "rigs/test_fault_campaign.py": "a campaign of faults",
+    "rigs/test_night.py": "a night of faults",
+    "rigs/test_pairing_command.py": "people at a terminal, one after the other",
+}
+"""Long tests of what is the same on every Python, and why: `tests/run` runs them on one."""
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark what needs to be tested on one Python only."""
+    here = Path(__file__).parent
+    alone = {here / name for name in ONE_PYTHON}
+    for item in items:
+        if not alone.isdisjoint((item.path, *item.path.parents)):
+            item.add_marker(pytest.mark.one_python)
