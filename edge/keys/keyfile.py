@@ -1,6 +1,7 @@
 """The file of a device key: plain, under a passphrase, or one half with the other on a USB stick.
 
-One line of JSON, mode 0600, written whole or not at all::
+One line of JSON, mode 0600, written whole or not at all; twice, in two pages, each with a CRC, for
+to lose it is to lose all that is kept::
 
     {"homeward_key": 1, "id": "...", "kind": "plain", "key": "..."}
     {"homeward_key": 1, "id": "...", "kind": "passphrase", "salt": "...", "n": 32768, ...}
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+from zlib import crc32
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -34,6 +36,8 @@ SCRYPT_R: Final = 8
 """N r 128 bytes = 32 MB and about a second on a Pi: what a guess costs."""
 LEAST_LETTERS: Final = 8
 _MAX_N: Final = 1 << 20
+COPY_AT: Final = 4096
+"""Where the second copy stands: in another page."""
 MAX_FILE_BYTES: Final = 16 * 1024
 STICK_FILE: Final = "homeward-share.key"
 
@@ -51,6 +55,8 @@ class KeyFile(msgspec.Struct, frozen=True, omit_defaults=True):
     r: int = 0
     half: str = ""
     stick: str = ""
+    check: str = ""
+    """CRC-32 of the line without it; empty in files of before."""
 
 
 def plain(key: DeviceKey) -> KeyFile:
@@ -174,11 +180,30 @@ def read_key_file(path: Path, *, private: bool = True) -> KeyFile | None:
     if raw and not raw.strip(b"\0"):
         return None  # destroyed, and the power went before its name was gone
     try:
-        return msgspec.json.decode(raw, type=KeyFile)
+        return _whole_copy(raw)
     except msgspec.DecodeError as error:
         if len(bare := raw.strip()) in (KEY_BYTES * 2, KEY_BYTES):
             return _bare(bare)
         raise KeysError(f"{path} is no key of homeward ({error}); nothing was changed") from error
+
+
+def _whole_copy(raw: bytes) -> KeyFile:
+    """Return the first copy that is as it was written."""
+    broken: msgspec.DecodeError | None = None
+    for at in (0, COPY_AT):
+        try:
+            told = msgspec.json.decode(raw[at : at + COPY_AT], type=KeyFile)
+            if not told.check or told.check == _check_of(told):
+                return told
+            raise msgspec.DecodeError("its check sum is another")  # noqa: TRY301
+        except msgspec.DecodeError as error:
+            broken = broken or error
+    raise broken or msgspec.DecodeError("it is empty")
+
+
+def _check_of(told: KeyFile) -> str:
+    line = msgspec.json.encode(msgspec.structs.replace(told, check=""))
+    return f"{crc32(line):08x}"
 
 
 def _bare(raw: bytes) -> KeyFile:
@@ -210,6 +235,7 @@ def write_key_file(path: Path, told: KeyFile) -> None:
         It cannot be written.
     """
     try:
-        put_file(path, msgspec.json.encode(told) + b"\n")
+        line = msgspec.json.encode(msgspec.structs.replace(told, check=_check_of(told))) + b"\n"
+        put_file(path, line.ljust(COPY_AT, b" ") + line)
     except OSError as error:
         raise KeysError(f"the key {path} cannot be written: {error.strerror}; check it") from error

@@ -244,6 +244,7 @@ def connect_plain(path: Path, *, read_only: bool = True) -> Any:  # noqa: ANN401
         connection = _bare(path, "ro" if read_only else "rw")
         try:
             connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute(f"PRAGMA cache_size=-{CACHE_KB}")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except BaseException:
             connection.close()

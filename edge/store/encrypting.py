@@ -28,6 +28,7 @@ from edge.keys import KeysError, SealedKey
 from edge.keys.medium import holding, overwrite, shred, sync_folder
 from edge.store.cipher import PAGE_BYTES, Keys, apply_key, key_literal, keys_beside, make_key
 from edge.store.database import (
+    CACHE_KB,
     Database,
     StoreDamagedError,
     StoreError,
@@ -148,8 +149,9 @@ def _lock(plain: Any, path: Path) -> None:  # noqa: ANN401
 def _copy(plain: Any, copy: Path, key: SealedKey) -> None:  # noqa: ANN401
     where = str(copy).replace("'", "''")
     plain.execute(f"ATTACH DATABASE '{where}' AS sealed KEY \"{key_literal(key)}\"")
-    for setting in (f"cipher_page_size={PAGE_BYTES}", "journal_mode=OFF", "synchronous=OFF"):
-        plain.execute(f"PRAGMA sealed.{setting}").fetchall()
+    settings = {"cipher_page_size": PAGE_BYTES, "cache_size": -CACHE_KB}
+    for name, value in {**settings, "journal_mode": "OFF", "synchronous": "OFF"}.items():
+        plain.execute(f"PRAGMA sealed.{name}={value}").fetchall()
     plain.execute("SELECT sqlcipher_export('sealed')").fetchall()
     for name in ("user_version", "application_id"):
         (value,) = plain.execute(f"PRAGMA main.{name}").fetchone()
@@ -164,8 +166,12 @@ def _compare(plain: Any, copy: Path, key: SealedKey) -> None:  # noqa: ANN401
     """Read the copy through: it must be sound, and hold row for row what the old file does."""
     with closing(sqlite3.connect(copy, isolation_level=None)) as sealed:
         apply_key(sealed, key)
+        sealed.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         quick_check(Database(sealed, execute_plugins=False), copy)
-        schema = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+        schema = (  # the statistics of ANALYZE are not copied
+            "SELECT type, name, tbl_name, sql FROM sqlite_master"
+            " WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name"
+        )
         made = plain.execute(schema).fetchall()
         if made != sealed.execute(schema).fetchall():
             raise StoreError(f"{copy} has another schema than it should: nothing was changed")

@@ -260,6 +260,41 @@ def test_a_plain_database_in_use_is_not_taken_from_its_user(path: Path) -> None:
     assert_moved_in(path)
 
 
+def test_processes_that_open_it_at_once_encrypt_it_once(path: Path) -> None:
+    make_plain(path, with_log=True)
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from edge.store import Run, Store, StoreError\n"
+        "sys.stdin.read()\n"
+        "for _ in range(50):\n"
+        "    try:\n"
+        "        Store.begin(Path(sys.argv[1]), Run(sys.argv[2], 'b', 1.0, '1', 'd')).close()\n"
+        "        break\n"
+        "    except StoreError as error:\n"
+        "        time.sleep(0.1)\n"
+    )
+    root = Path(__file__).parents[3]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(path), f"run-{number}-at-once"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=root,
+        )
+        for number in range(4)
+    ]
+    for one in started:
+        assert one.stdin is not None
+        one.stdin.close()
+        one.stdin = None
+    for one in started:
+        _, said = one.communicate(timeout=60.0)
+        assert (one.returncode, b"Traceback" in said) == (0, False), said
+    with History.open(path) as history:
+        assert len(history.runs()) == 1 + 4
+    assert_moved_in(path)
+
+
 def test_a_plain_database_that_is_damaged_is_put_aside(path: Path) -> None:
     make_plain(path)
     raw = bytearray(path.read_bytes())

@@ -8,7 +8,7 @@ import pytest
 
 from edge.keys import keyfile as keyfile_module
 from edge.keys import new_key
-from edge.keys.keyfile import STICK_FILE, plain, shared, under_passphrase, write_key_file
+from edge.keys.keyfile import COPY_AT, STICK_FILE, plain, shared, under_passphrase, write_key_file
 from edge.keys.ring import NAME, NEW, find_keys
 from edge.vault import (
     KeysError,
@@ -147,6 +147,28 @@ def test_a_damaged_key_file_is_told_and_left_alone(tmp_path, raw):
     with pytest.raises(KeysError):
         open_keys(tmp_path)
     assert (tmp_path / NAME).read_bytes() == raw
+
+
+@pytest.mark.parametrize("page", [0, COPY_AT])
+def test_damage_to_one_copy_of_the_key_loses_nothing(tmp_path, page):
+    key = open_keys(tmp_path).newest
+    whole = (tmp_path / NAME).read_bytes()
+    for at in range(page, page + whole.index(b"\n")):
+        raw = bytearray(whole)
+        raw[at] ^= 1  # also one that is still JSON, with another key in it
+        (tmp_path / NAME).write_bytes(raw)
+        assert open_keys(tmp_path).newest.secret == key.secret, at
+    raw[page : page + COPY_AT] = bytes(COPY_AT)
+    (tmp_path / NAME).write_bytes(raw[: len(whole)])
+    assert open_keys(tmp_path).newest.secret == key.secret
+
+
+def test_a_key_file_of_before_is_read(tmp_path):
+    key = new_key()
+    text = f'{{"homeward_key":1,"id":"{key.id.hex()}","kind":"plain","key":"{key.secret.hex()}"}}'
+    (tmp_path / NAME).write_text(text + "\n")
+    (tmp_path / NAME).chmod(0o600)
+    assert open_keys(tmp_path).newest.secret == key.secret
 
 
 def test_after_a_rotation_the_old_key_opens_nothing_and_the_new_one_everything(tmp_path):
