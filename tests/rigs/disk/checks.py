@@ -19,6 +19,9 @@ from tests.rigs.disk.world import KINDS, digest
 
 BLOCK_S = 12.0
 """So long after its arrival a packet is in the vault's file, once its writer was called."""
+LATE_S = 4.0
+"""From a fall of the saturation to the sound: it falls within a second, is told within another,
+and the rules are asked every second."""
 LATEST = 4_000
 """More records than one life leaves."""
 
@@ -34,10 +37,15 @@ class Told(msgspec.Struct):
         Digest and time of arrival.
     asked_s : float
         Boot time at which was asked what was answered last.
+    stored_s : list
+        Boot times at which was asked what was answered, and of the answers.
     heard : list
-        Rule, state and id of the alerts that the annunciators were told.
+        Rule, state and time of the alerts that the annunciators were told.
     sounds : list
         Boot times at which the alarm sounded otherwise, and of what priority; empty: silence.
+    ticks_s, writing_s : list
+        By the machine's own clocks only: boot times of the ticks; since when the recorder said that
+        a write has not come back.
     calls, n_struck : dict, int
         Calls to the disk by kind, and how many of them failed, under the shim.
     """
@@ -47,9 +55,13 @@ class Told(msgspec.Struct):
     n_stored: dict[str, int] = {}
     packets: list[tuple[str, float]] = []
     asked_s: float = 0.0
-    heard: list[tuple[str, str, str]] = []
+    stored_s: list[tuple[float, float]] = []
+    heard: list[tuple[str, str, float]] = []
     sounds: list[tuple[float, str]] = []
     acts: list[tuple[str, ...]] = []
+    ticks_s: list[float] = []
+    writing_s: list[float] = []
+    started_s: float = 0.0
     calls: dict[str, int] = {}
     n_struck: int = 0
 
@@ -62,6 +74,8 @@ def read_witness(path: Path) -> Told:
         "packet": lambda said, at_s: told.packets.append((said, at_s)),
         "heard": lambda *facts: told.heard.append(facts),
         "sounds": lambda at_s, priority: told.sounds.append((at_s, priority)),
+        "tick": told.ticks_s.append,
+        "writing": told.writing_s.append,
         "did": lambda *facts: told.acts.append(("did", *facts)),
         "refused": lambda *facts: told.acts.append(("refused", *facts)),
     }
@@ -71,9 +85,10 @@ def read_witness(path: Path) -> Told:
         except msgspec.DecodeError:
             continue
         if what == "run":
-            told.run_id = facts[0]
+            told.run_id, told.started_s = facts
         elif what == "stored":
-            told.n_stored, told.asked_s = facts
+            told.n_stored, told.asked_s, at_s = facts
+            told.stored_s.append((told.asked_s, at_s))
         elif what == "disk":
             told.calls, told.n_struck = facts
         elif what in takes:
@@ -92,6 +107,17 @@ def plain(record: str | bytes) -> str:
         return float(value) if isinstance(value, int) else value
 
     return msgspec.json.encode(spelt(msgspec.json.decode(record)), order="sorted").decode()
+
+
+def unheard(told: Told, fell_s: Sequence[float]) -> Iterator[str]:
+    """Say which falls of the saturation the annunciators were not told, or late."""
+    n_raised = sum(rule == "very_low_spo2" and state == "raised" for rule, state, _ in told.heard)
+    if n_raised < len(fell_s):
+        yield f"{len(fell_s) - n_raised} of {len(fell_s)} alarms were not told"
+    high = [at_s for at_s, priority in told.sounds if priority == "high"]
+    for at_s in fell_s:
+        if not any(at_s <= sound_s <= at_s + LATE_S for sound_s in high):
+            yield f"no sound within {LATE_S} s of the fall {at_s - fell_s[0]:.0f} s after the first"
 
 
 class Checks:

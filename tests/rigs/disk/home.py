@@ -56,6 +56,11 @@ def scenario(n_falls: int, devices: Iterable[str] = ("clip",)) -> str:
     return f'title = "Falls"\nduration_s = {length_s}\nseed = 3\ndevices = [{worn}]\n{falls}'
 
 
+def falls_s(begin_s: float, n: int) -> list[float]:
+    """Return when the saturation of a patient falls who is watched from `begin_s` on."""
+    return [begin_s + FIRST_S + EVERY_S * number for number in range(n)]
+
+
 class Home:
     """Where a monitor lives, and when.
 

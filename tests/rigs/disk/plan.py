@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-ACT_S = 5.0
 _PULSE = struct.Struct("<ddqqq")
 PULSE_BYTES = _PULSE.size
 
@@ -28,18 +27,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     begin_s : float
         Boot time at which it begins.
     speed : float
-        How many times as fast time passes while it waits.
+        How many times as fast time passes while it waits; 0: by the machine's own clocks, and
+        `begin_s` counts for nothing.
     for_s : float | None
         It stops by itself after so long (boot clock); None: it does not.
     ask_every_s : float
         It asks so often whether all is stored.
     early : bool
         Control: it says that a record is stored before it is.
-    acts : tuple[str, ...]
-        What happens meanwhile, one every `ACT_S`: ``limits`` and ``selftest`` are asked for, any
-        other word is what the disk does from then on.
+    acts : tuple[tuple[float, str], ...]
+        What happens so long after the start, in order: ``limits`` and ``selftest`` are asked for,
+        any other word is what the disk does from then on, as in `fails`.
     vault_bytes : int
-        Bound of the vault.
+        Bound of the vault; 0: where the daemon has none of its own, there is none.
     fails : str | None
         What the disk does from the start (``sync:3:EIO``, see `tests.rigs.powercut.shim`), with
         the server under the shim; empty: its calls are only counted.
@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     for_s: float | None = None
     ask_every_s: float = 2.0
     early: bool = False
-    acts: tuple[str, ...] = ()
+    acts: tuple[tuple[float, str], ...] = ()
     vault_bytes: int = 1 << 30
     fails: str | None = None
 

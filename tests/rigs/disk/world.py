@@ -36,7 +36,7 @@ from edge.packetlog import LogError
 from edge.records import Alert, LimitAct, Outcome, Packet, Role, encode_record
 from edge.store.database import READ_AGAIN_S
 from edge.vault import Bounds, KeysError, VaultError, open_writer
-from tests.rigs.disk.plan import ACT_S, Plan, Pulse, pulse_of
+from tests.rigs.disk.plan import Plan, Pulse, pulse_of
 from tests.rigs.powercut.shim import Shim
 from tests.rigs.steady_loop import SteadyLoop
 
@@ -46,6 +46,8 @@ KINDS = ("alert", "summary", "alarm_event", "link_change")
 """Records that are compared one by one with what is stored."""
 SMALL = Bounds(block_s=2.0, segment_s=6.0, segment_bytes=16_384, block_bytes=4_096, reserve_bytes=0)
 """So that a life of half a minute ends several segments."""
+HANGING_S = 1.0
+"""A write that has not come back after so long is written down."""
 VAULT_IN_DAEMON = "vault" in Config.__struct_fields__
 """Else the rig hands the recorder a vault where it would have a packet log."""
 
@@ -85,7 +87,7 @@ class Witness:
                 self.tell("made", kind, encode_record(record).decode())
 
     def heard(self, alert: Alert) -> None:
-        self.tell("heard", alert.rule, alert.state.value, alert.id)
+        self.tell("heard", alert.rule, alert.state.value, alert.at_s)
 
 
 def digest(packet: Packet) -> str:
@@ -127,6 +129,7 @@ class Watched(Daemon):
 
         recorder.add, recorder._write = told, written  # type: ignore[method-assign]
         self.show_with(self._seen)
+        self._writing_s: float | None = None
         self._sounds = ""
 
     def _seen(self, signal_now: Signal) -> None:
@@ -134,13 +137,22 @@ class Watched(Daemon):
         self.pulse.late_s = now_s - self.pulse.now_s
         self.pulse.now_s, self.pulse.n_ticks = now_s, self.pulse.n_ticks + 1
         self.pulse.tell()
+        if not self.plan.speed:
+            self._look_at_time(now_s)
         sounds = str(signal_now.priority) if signal_now.audible else ""
         if sounds != self._sounds:
             self._sounds = sounds
             self.witness.tell("sounds", now_s, sounds)
 
+    def _look_at_time(self, now_s: float) -> None:
+        self.witness.tell("tick", now_s)
+        since_s = self._recorder.report().writing_since_s
+        if since_s is not None and now_s - since_s > HANGING_S and since_s != self._writing_s:
+            self._writing_s = since_s
+            self.witness.tell("writing", since_s)
+
     async def run(self) -> int:
-        self.witness.tell("run", self._run_facts.run_id)
+        self.witness.tell("run", self._run_facts.run_id, self._run_facts.started_s)
         tasks = [asyncio.create_task(self._ask()), asyncio.create_task(self._act())]
         if self.plan.for_s is not None:
             loop = asyncio.get_running_loop()
@@ -153,7 +165,9 @@ class Watched(Daemon):
 
     async def _end(self, *tasks: asyncio.Task[None]) -> None:
         # The end has a time limit, and the machine may be busy.
-        asyncio.get_running_loop().speed = 1.0  # type: ignore[attr-defined]
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, SteadyLoop):
+            loop.speed = 1.0
         await super()._end(*tasks)
 
     async def _ask(self) -> None:
@@ -167,14 +181,14 @@ class Watched(Daemon):
             await asyncio.sleep(chance.uniform(0.1, 2.0 * self.plan.ask_every_s))
 
     def _acknowledge(self, n_made: dict[str, int], since_s: float) -> None:
-        self.witness.tell("stored", n_made, since_s)
+        self.witness.tell("stored", n_made, since_s, self._clock.now_s())
         self.pulse.n_stored = n_made.get("alert", 0)
         self.pulse.tell()
 
     async def _act(self) -> None:
         """Do what people do."""
-        for number, act in enumerate(self.plan.acts):
-            await asyncio.sleep(ACT_S)
+        for number, (after_s, act) in enumerate(self.plan.acts):
+            await asyncio.sleep(self._run_facts.started_s + after_s - self._clock.now_s())
             if act not in _REQUESTS:
                 Shim().fail(act)
                 continue
@@ -214,9 +228,12 @@ def live(plan: Plan) -> int:
     """Run the monitor; return its exit code."""
     faulthandler.enable()
     os.environ.pop("NOTIFY_SOCKET", None)
-    loop = SteadyLoop(plan.speed)
-    loop._base_s = plan.begin_s
-    clock = Clock(loop)
+    loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()
+    clock = BootClock()
+    if plan.speed:
+        loop = steady = SteadyLoop(plan.speed)
+        steady._base_s = plan.begin_s
+        clock = Clock(steady)
     Watched.plan, Watched.witness = plan, Witness(plan.witness)
 
     def run_in_its_time(main: Any) -> int:
@@ -227,8 +244,8 @@ def live(plan: Plan) -> int:
     run_command.BootClock = lambda: clock  # type: ignore[misc,assignment]
     run_command.asyncio = SimpleNamespace(run=run_in_its_time)  # type: ignore[assignment]
     for module in (edge.store, edge.store.keeping):  # these sleep by the machine's clock
-        module.READ_AGAIN_S = tuple(wait_s / plan.speed for wait_s in READ_AGAIN_S)
-    if not VAULT_IN_DAEMON:
+        module.READ_AGAIN_S = tuple(wait_s / (plan.speed or 1.0) for wait_s in READ_AGAIN_S)
+    if not VAULT_IN_DAEMON and plan.vault_bytes:
         edge.daemon.open_packet_log = _vault_as_log
     shim = None if plan.fails is None else Shim()
     if shim is not None:
