@@ -54,6 +54,8 @@ class Life(msgspec.Struct):
     n_struck: int = 0
     n_refused: int = 0
     n_unwritten: int = 0
+    n_unkept: int = 0
+    """Packets that are not in the vault."""
     rules: set[str] = set()
     """Of the alerts that were told."""
 
@@ -106,6 +108,7 @@ class Stage:
         checks.n_stored.clear()
         checks.after(told, tolerates_holes=True)
         life.n_unwritten -= checks.n_stored["alert"]
+        life.n_unkept = len(told.packets) - checks.n_stored["packet"]
         life.faults += [*checks.faults, *self._opened()]
         return life
 
@@ -172,7 +175,7 @@ def sweep(stage: Stage, specs: Sequence[str]) -> list[Life]:
 
 def table(lives: Sequence[Life]) -> str:
     """Return what is printed: by kind of call and of failure."""
-    lines = ["call      fails with   lives   struck   refused   unwritten   faulty"]
+    lines = ["call      fails with   lives   struck   refused   unwritten   unkept   faulty"]
     kinds: dict[tuple[str, str], list[Life]] = {}
     for life in lives:
         kind, _, what, *_ = life.spec.split(":")
@@ -181,7 +184,7 @@ def table(lives: Sequence[Life]) -> str:
         lines.append(
             f"{kind:9} {what:10} {len(group):7} {sum(x.n_struck > 0 for x in group):8} "
             f"{sum(x.n_refused > 0 for x in group):9} {sum(x.n_unwritten > 0 for x in group):11} "
-            f"{sum(bool(x.faults) for x in group):8}"
+            f"{sum(x.n_unkept > 0 for x in group):8} {sum(bool(x.faults) for x in group):8}"
         )
     return "\n".join(lines)
 
