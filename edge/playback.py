@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from edge.dsp.ecg import SILENCE_S
@@ -25,6 +25,7 @@ def replay_packets(
     on_record: OnRecord,
     *,
     end_s: float | None = None,
+    settle: bool = True,
     speed: float = 0.0,
     on_time: OnTime | None = None,
 ) -> float:
@@ -39,8 +40,10 @@ def replay_packets(
     on_record : OnRecord
         Is called for every record, in their order.
     end_s : float | None
-        Where the recording ends; None: with its last packet. The pipeline is run on until its
-        last beats and windows have settled.
+        Where the recording ends; None: with its last packet.
+    settle : bool
+        Run on until the last beats and windows have settled; false: to the last tick, as the
+        monitor that wrote this did, and no record more.
     speed : float
         1 keeps real time; 0 does not wait.
     on_time : OnTime | None
@@ -71,9 +74,17 @@ def replay_packets(
         last_s = max(last_s, packet.arrived_s)
         waiting.append(packet)
     stop_s = last_s if end_s is None else end_s
-    settled_s = math.ceil(stop_s) + SETTLED_S
-    now_s = math.floor(stop_s) if now_s is None else now_s
-    while now_s <= settled_s:
-        live(now_s)
-        now_s += step_s
+    begin_s = math.floor(stop_s) if now_s is None else now_s
+    for to_s in _rest(begin_s, stop_s, step_s, settle=settle):
+        live(to_s)
     return stop_s
+
+
+def _rest(from_s: float, stop_s: float, step_s: float, *, settle: bool) -> Iterator[float]:
+    """Yield the steps after the last packet."""
+    last_s = math.ceil(stop_s) + SETTLED_S if settle else math.ceil(stop_s / TICK_S) * TICK_S
+    while from_s <= last_s:
+        yield from_s
+        from_s += step_s
+    if not settle:
+        yield last_s

@@ -67,6 +67,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "export": "Raw signals as EDF+, WFDB, CSV or FHIR, for you alone.",
     "report": "One alert on a printable page: strip, vital signs, who answered.",
     "whatif": "The patient's own past under other limits.",
+    "unlock": "Give the running monitor the passphrase of its key.",
     "vault": "The raw packets kept here: list, verify, forget, change the key.",
     "config": "Every setting in force, and where it was set.",
     "doctor": "Check the box end to end and say how to mend what is wrong.",

@@ -16,23 +16,33 @@ from edge.vault.forgetting import OnDone
 Protect = Callable[[DeviceKey], KeyFile]
 
 
-def forget_everything(home: Path, folder: Path, on_done: OnDone | None) -> Forgotten:
+def forget_everything(
+    home: Path, folder: Path, before: tuple[KeyRing | None, Protect], on_done: OnDone | None
+) -> Forgotten:
     """Destroy the vault; the new device key is protected as the one before.
+
+    Parameters
+    ----------
+    before : tuple
+        What `keys_before` gave.
 
     Raises
     ------
     edge.vault.VaultError
         A monitor runs, or the disk refuses.
     """
-    ring, protect = _keys(home)
+    ring, protect = before
     told = forget_all(home, folder, on_done, ring=ring, protect=protect)
     if any(one.protection is Protection.CREDENTIAL for one in find_keys(home)):
         typer.echo("homeward: the key is a credential of systemd: make a new one", err=True)
     return told
 
 
-def _keys(home: Path) -> tuple[KeyRing | None, Protect]:
-    """Return what opens the records' key, where that can be had, and how a new one is protected."""
+def keys_before(home: Path) -> tuple[KeyRing | None, Protect]:
+    """Return what opens the records' key, where that can be had, and how a new one is protected.
+
+    May ask a person for the passphrase.
+    """
     asked = passphrase()
     try:
         ring = open_keys(home, passphrase=asked, make=False)

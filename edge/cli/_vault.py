@@ -33,6 +33,7 @@ class VaultSpan(msgspec.Struct, frozen=True):
 
     packets: Iterator[Packet]
     begin_s: float | None
+    end_s: float
 
 
 class LedUp:
@@ -145,7 +146,7 @@ def vault_span(
     found = VaultReport()
     night, is_span = vault_night(data_dir, named, found, report.messages)
     report.log.messages = found.messages  # filled in while the packets are taken
-    return VaultSpan(_read(night), night.begin_s if is_span else None)
+    return VaultSpan(_read(night), night.begin_s if is_span else None, night.end_s)
 
 
 def vault_night(

@@ -148,7 +148,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
     if log is not None and log.exists():
         raise CommandError(f"{log} is there already; name a new file for the packet log")
     report = ReplayReport()
-    stream, begin_s = _stream(chosen, settings, report)
+    stream, begin_s, vault_end_s = _stream(chosen, settings, report)
     if annotations is not None and report.fs_hz is None:
         raise CommandError("--annotations needs a recording; a packet log has no one sampling rate")
     first = next(stream, None)
@@ -157,7 +157,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
     told = Replayed(report.name)
     tally = _Tally(told, _printer(json=json, summary=summary))
     pipeline = open_pipeline(chosen, RUN_ID, first.arrived_s)
-    end_s = None if report.duration_s is None else settings.from_s + report.duration_s
+    end_s = vault_end_s or _end_of(report, settings)
     # Imports and the model are a fixed cost of the start; what is told is that of the recording.
     told.start_cpu_s = round(time.process_time(), 3)
     began_cpu_s, began_s = time.process_time(), time.perf_counter()
@@ -169,7 +169,13 @@ def command(  # noqa: PLR0913  # each is an option of the command
             source = _logged(source, stack.enter_context(PacketLogWriter(log)), end_s)
         led_up = LedUp(tally, begin_s, _progress(stack, first.arrived_s, end_s, json=json))
         last_s = replay_packets(
-            source, pipeline, led_up, end_s=end_s, speed=speed, on_time=led_up.timed
+            source,
+            pipeline,
+            led_up,
+            end_s=end_s,
+            settle=vault_end_s is None,
+            speed=speed,
+            on_time=led_up.timed,
         )
     told.duration_s = last_s - (first.arrived_s if begin_s is None else begin_s)
     told.cpu_s = round(time.process_time() - began_cpu_s, 3)
@@ -192,12 +198,19 @@ def command(  # noqa: PLR0913  # each is an option of the command
 
 def _stream(
     config: Config, settings: ReplaySettings, report: ReplayReport
-) -> tuple[Iterator[Packet], float | None]:
-    """Return the packets, and from when on their records count; None: from the first."""
+) -> tuple[Iterator[Packet], float | None, float | None]:
+    """Return the packets, from when on their records count, and until when the monitor watched.
+
+    None: from the first; unknown, as of all but the vault.
+    """
     if not settings.path.startswith(VAULT):
-        return packets(settings, report), None
+        return packets(settings, report), None, None
     past = vault_span(config.box.data_dir, settings.path, settings, report)
-    return past.packets, past.begin_s
+    return past.packets, past.begin_s, past.end_s
+
+
+def _end_of(report: ReplayReport, settings: ReplaySettings) -> float | None:
+    return None if report.duration_s is None else settings.from_s + report.duration_s
 
 
 def open_pipeline(config: Config, run_id: str, start_s: float) -> Pipeline:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from edge.cli import DONE, FOUND
 from edge.cli._box import box_text
+from edge.cli._kept import print_kept, vault_lines, vault_troubles
 from edge.cli._measured import print_readings, print_sensors, stream_text, vital_rows
 from edge.cli._notices import notice_lines, notice_troubles, print_json_of, proof_lines
 from edge.cli._room import room_troubles
@@ -55,6 +56,7 @@ def _troubles(report: dict[str, Any]) -> list[str]:
         found.append(f"the store was damaged and is kept as {store['moved_aside']}")
     if store["packet_log"].startswith("ended"):
         found.append(f"the packet log has {store['packet_log']}")
+    found += vault_troubles(report["vault"])
     if monitor["model_trouble"]:
         found.append(f"no model, limit alarms only: {monitor['model_trouble']}")
     found += [
@@ -94,7 +96,7 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
         for one in part[f"{kind}s"]:
             print_json({"record": kind, **one})
     print_json_of(report)
-    print_json({"record": "store", **report["store"]})
+    print_kept(report)
     print_json(
         {
             "record": "status",
@@ -157,6 +159,8 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
         f"{report['max_queued']} packets",
         markup=False,
     )
+    for line in vault_lines(report["vault"], monitor["now_s"]):
+        out.print(line, markup=False)
     for line in notice_lines(report["notices"], monitor["now_s"]):
         out.print(line, markup=False)
     for line in proof_lines(report):

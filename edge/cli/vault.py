@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 import typer
 
 from edge.cli import DONE, FAILED
-from edge.cli._forgetting import forget_everything
+from edge.cli._aside import Aside, aside
+from edge.cli._forgetting import forget_everything, keys_before
+from edge.cli._rotating import chosen_passphrase, protected
 from edge.cli._shared import (
     AsJson,
     CommandError,
@@ -25,24 +29,14 @@ from edge.cli._shared import (
     print_json,
 )
 from edge.cli._tables import console, table
-from edge.cli._vault import has_vault, passphrase, ring_of, vault_folder
+from edge.cli._vault import has_vault, ring_of, vault_folder
 from edge.keys import KeysError
-from edge.keys.keyfile import (
-    STICK_FILE,
-    KeyFile,
-    plain,
-    shared,
-    under_passphrase,
-    write_key_file,
-)
 from edge.keys.ring import SENTENCES, find_keys
 from edge.vault import Forgotten, VaultReport, WallSpan, forget_span, rotate, verify
 from edge.vault.reading import Row, rows
 
-if TYPE_CHECKING:
-    from edge.keys import DeviceKey
-
 OnDone: TypeAlias = Callable[[int, int], None]
+Ours: TypeAlias = Callable[..., contextlib.AbstractContextManager[Aside]]
 MB: Final = 1e6
 
 
@@ -80,14 +74,19 @@ def command(  # noqa: PLR0913  # each is an option of the command
         Path | None,
         typer.Option("--stick", metavar="DIR", help="rotate-key: half of the new key goes there."),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="NAME", help="forget, rotate-key: who does it."),
+    ] = None,
     json: AsJson = False,
 ) -> int:
     """Show what raw packets are kept, check them, or destroy them.
 
     `list` needs no key. `verify` reads every block. `forget --span` destroys what arrived in a
     span and keeps the rest; `forget --all` destroys everything with its key. `rotate-key` makes
-    another device key; the monitor must be stopped for it. None of this needs a monitor. Ends with
-    exit code 1 when `verify` finds damage.
+    another device key. None of this needs a monitor; one that runs makes way for these three, loses
+    nothing meanwhile, and writes in its ledger who did it. Ends with exit code 1 when `verify`
+    finds damage.
     """
     settings = load_config(config, data_dir)
     home = settings.box.data_dir
@@ -100,9 +99,10 @@ def command(  # noqa: PLR0913  # each is an option of the command
             return _list(home, json=json)
         if action is Action.VERIFY:
             return _verify(home, on_done, json=json)
+        ours = partial(aside, settings.box.socket, by=by or getpass.getuser())
         if action is Action.FORGET:
-            return _forget(home, span, on_done, everything=everything, yes=yes, json=json)
-        return _rotate(home, on_done, protect=protect, stick=stick, json=json)
+            return _forget(home, span, on_done, ours, everything=everything, yes=yes, json=json)
+        return _rotate(home, on_done, ours, protect=protect, stick=stick, json=json)
 
 
 def _list(home: Path, *, json: bool) -> int:
@@ -196,7 +196,14 @@ def _print_verdict(report: VaultReport, without_key: str, *, whole: bool) -> Non
 
 
 def _forget(
-    home: Path, span: str | None, on_done: OnDone, *, everything: bool, yes: bool, json: bool
+    home: Path,
+    span: str | None,
+    on_done: OnDone,
+    ours: Ours,
+    *,
+    everything: bool,
+    yes: bool,
+    json: bool,
 ) -> int:
     folder = vault_folder(home)
     if (span is None) == (not everything):
@@ -209,10 +216,19 @@ def _forget(
                 f"this destroys {what}, for good: give --yes where nobody can answer"
             )
         typer.confirm(f"Destroy {what}, for good?", abort=True, err=True)
-    if wanted is None:
-        told = forget_everything(home, folder, on_done)
-    else:
-        told = forget_span(folder, ring_of(home), wanted, on_done)
+    # These may ask a person; so before the monitor makes way.
+    ring = None if wanted is None else ring_of(home)
+    before = keys_before(home) if wanted is None else None
+    with ours(act="forget_all" if wanted is None else "forget", span=span or "") as alone:
+        if before is not None:
+            told = forget_everything(home, folder, before, alone.staying(on_done))
+        elif wanted is not None and ring is not None:
+            told = forget_span(folder, ring, wanted, alone.staying(on_done))
+        alone.told = {
+            "n_packets": told.n_packets,
+            "n_destroyed": told.n_destroyed,
+            "n_rewritten": told.n_rewritten,
+        }
     _tell_forgotten(told, json=json)
     return DONE
 
@@ -253,10 +269,17 @@ def _wall_span(text: str, now: datetime) -> WallSpan:
     return WallSpan(begin_s, end_s)
 
 
-def _rotate(home: Path, on_done: OnDone, *, protect: bool, stick: Path | None, json: bool) -> int:
+def _rotate(
+    home: Path, on_done: OnDone, ours: Ours, *, protect: bool, stick: Path | None, json: bool
+) -> int:
     if protect and stick is not None:
         raise typer.BadParameter("give one of them", param_hint="--passphrase or --stick")
-    told = rotate(home, vault_folder(home), ring_of(home), _protected(stick, protect), on_done)
+    # As in `_forget`, whatever is to be asked of a person is asked first.
+    ring, typed = ring_of(home), chosen_passphrase() if protect else ""
+    with ours(act="rotate_key") as alone:
+        how = protected(stick, typed)
+        told = rotate(home, vault_folder(home), ring, how, alone.staying(on_done))
+        alone.told, alone.passphrase = {"n_wrapped": told.n_wrapped}, typed
     found = find_keys(home)
     if json:
         print_json(told)
@@ -266,33 +289,6 @@ def _rotate(home: Path, on_done: OnDone, *, protect: bool, stick: Path | None, j
         typer.echo(f"Left to do, {number}: {step}")
     typer.echo(SENTENCES[found[0].protection])
     return DONE
-
-
-def _protected(stick: Path | None, protect: bool) -> Callable[[DeviceKey], KeyFile]:  # noqa: FBT001
-    if stick is not None:
-        return lambda key: _on_stick(key, stick)
-    if not protect:
-        return plain
-
-    def under(key: DeviceKey) -> KeyFile:
-        asked = passphrase(new=True)
-        if asked is None:
-            raise CommandError(
-                "a passphrase is to be typed at a terminal, or given in HOMEWARD_PASSPHRASE_FILE"
-            )
-        return under_passphrase(key, asked())
-
-    return under
-
-
-def _on_stick(key: DeviceKey, stick: Path) -> KeyFile:
-    if not stick.is_dir():
-        raise CommandError(f"there is no folder {stick}: plug the stick in and mount it")
-    mine, theirs = shared(key, stick.absolute())
-    if (stick / STICK_FILE).exists():
-        raise CommandError(f"{stick / STICK_FILE} is there already, of another key: move it away")
-    write_key_file(stick / STICK_FILE, theirs)
-    return mine
 
 
 @contextlib.contextmanager

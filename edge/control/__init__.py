@@ -241,6 +241,39 @@ class AnswerSelfTest(_Request, frozen=True, tag="answer_self_test"):
     by: Annotated[str, Meta(min_length=1, max_length=64)]
 
 
+class Unlock(_Request, frozen=True, tag="unlock"):
+    """The passphrase of the device's key, typed by a person; never logged, never kept."""
+
+    passphrase: Annotated[str, Meta(min_length=1, max_length=1024)]
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+
+    def __repr__(self) -> str:
+        return f"Unlock(by={self.by!r})"
+
+
+class VaultAside(_Request, frozen=True, tag="vault_aside"):
+    """Close the vault for this client, which does `act` to it; answered with a lease."""
+
+    act: Annotated[str, Meta(pattern="^(forget|forget_all|rotate_key)$")]
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    span: Annotated[str, Meta(max_length=100)] = ""
+
+
+class VaultStay(_Request, frozen=True, tag="vault_stay"):
+    """The client of this lease is still at it."""
+
+    lease: int
+
+
+class VaultBack(_Request, frozen=True, tag="vault_back"):
+    """The client of this lease has ended; `told` says what came of it, in numbers."""
+
+    lease: int
+    done: bool
+    told: dict[str, int] = {}
+
+
+VaultRequest: TypeAlias = Unlock | VaultAside | VaultStay | VaultBack
 SelfTestRequest: TypeAlias = BeginSelfTest | FollowSelfTest | AnswerSelfTest
 Request: TypeAlias = (
     Ping
@@ -261,4 +294,5 @@ Request: TypeAlias = (
     | ChangeConsent
     | ForgetSent
     | SelfTestRequest
+    | VaultRequest
 )

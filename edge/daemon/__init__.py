@@ -8,6 +8,7 @@
     vaultstate  how it goes
     keyring     the keys of both, as soon as they can be had
     storing     what that thread does with the store
+    vaultdesk   what people ask of it: the passphrase, to stand aside
     answers     what the control socket is told
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
@@ -64,6 +65,7 @@ from edge.daemon.remembering import Remembering
 from edge.daemon.resume import Tested
 from edge.daemon.selftest import Around, SelfTests
 from edge.daemon.steps import Steps
+from edge.daemon.vaultdesk import VaultDesk
 from edge.events import BegunLimits, Facts
 from edge.limits import Reload, begun_limits
 from edge.pipeline import TICK_S, Pipeline
@@ -164,6 +166,8 @@ class Daemon:
         self._answers = Answers(
             pipeline, self._intake, self._recorder, run, clock.now_s, self._wall
         )
+        if keyring is not None:
+            self._answers.vault = VaultDesk(keyring, vault, self._recorder.vouch, clock.now_s)
         self._announcing = Announcing(annunciators, self._answers.note)
         self.show_with(self._local.show)
         self._answers.model_trouble = self._beginning.model_trouble
@@ -213,6 +217,7 @@ class Daemon:
         noticing = loop.create_task(await listen(self._notices, alone=False))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        self._begin()
         recording = loop.create_task(self._recorder.run())
         ticking = loop.create_task(self._tick_until_stopped())
         try:
@@ -239,7 +244,7 @@ class Daemon:
         self._remembering.keep_last()
         self.outgoing.gate.close()
         self.boxwatch.close()
-        written = asyncio.create_task(self._recorder.close())
+        written = asyncio.create_task(self._recorder.close(self._pipeline.now_s))
         await asyncio.wait(
             [
                 asyncio.create_task(self._intake.stop()),
@@ -254,11 +259,14 @@ class Daemon:
         self.hangs = not await written
         _log.info("stopped", n_unwritten=len(self._recorder.backlog))
 
-    async def _tick_until_stopped(self) -> None:
+    def _begin(self) -> None:
+        """Put first what the log of a run begins with: what anybody says before is not of it."""
         run, kept, began_s = self._run_facts, self._beginning.kept, self._clock.now_s()
         for packet in first_packets(run, kept, self.facts, self.limits, began_s):
             self._intake.put(packet)
         self._answers.proof.begin(self.in_force, self.facts, began_s)
+
+    async def _tick_until_stopped(self) -> None:
         ready = False
         while await self._next_tick():
             self._tick()

@@ -34,6 +34,11 @@ from edge.control import (
     Status,
     Tell,
     Trace,
+    Unlock,
+    VaultAside,
+    VaultBack,
+    VaultRequest,
+    VaultStay,
 )
 from edge.control.board import NoticesReport
 from edge.daemon.consent import ConsentReport
@@ -47,6 +52,8 @@ from edge.daemon.people import People
 from edge.daemon.proof import Proof
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.daemon.selftest import AlarmPath, SelfTests
+from edge.daemon.vaultdesk import VaultDesk
+from edge.daemon.vaultstate import VaultState
 from edge.journal import NAMES
 from edge.limits import Reload
 from edge.live import Live as LiveNumbers
@@ -54,7 +61,8 @@ from edge.pipeline import Pipeline
 from edge.records import Record
 from edge.store import Run, StoreError
 
-_AtADesk: TypeAlias = ChangeConsent | ForgetSent | ChangeLimits | SelfTestRequest
+DeskRequest: TypeAlias = ChangeConsent | ForgetSent | ChangeLimits | SelfTestRequest | VaultRequest
+"""What people decide, and what not every monitor does."""
 
 N_DECIMALS = 4
 """Places of a trace's values: a tenth of a microvolt."""
@@ -100,6 +108,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         What people decided about how each patient is watched; why that could not be read.
     consent : ConsentReport | None
         What people let leave, and what was kept back.
+    vault : VaultState | None
+        How the raw packets are kept; None: they are not to be.
     """
 
     monitor: MonitorFacts
@@ -115,6 +125,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     limits: tuple[LimitsReport, ...] = ()
     limits_trouble: str = ""
     consent: ConsentReport | None = None
+    vault: VaultState | None = None
 
 
 class Answers:
@@ -146,6 +157,7 @@ class Answers:
         self.self_tests: SelfTests | None = None
         self._desk: Desk | None = None
         self._limits_trouble = ""
+        self.vault: VaultDesk | None = None
 
     def let_limits_change(self, config: Config, reload: Reload, trouble: str) -> None:
         """Let people change limits from now on; until then they are refused."""
@@ -196,10 +208,14 @@ class Answers:
         await self.proof.deliver(told)
         return {"stored": await self._people.is_stored()}
 
-    async def _at_a_desk(self, request: _AtADesk) -> Any:  # noqa: ANN401  # as `answer`
+    async def _at_a_desk(self, request: DeskRequest) -> Any:  # noqa: ANN401  # as `answer`
         """Hand on what people decide, and what not every monitor does."""
         if isinstance(request, ChangeConsent | ForgetSent):
             return await self.outgoing.answer(request)
+        if isinstance(request, Unlock | VaultAside | VaultStay | VaultBack):
+            if self.vault is None:
+                raise ControlError("this monitor has no keys and keeps no raw data")
+            return await self.vault.answer(request)
         if isinstance(request, ChangeLimits):
             if self._desk is None:
                 raise ControlError("this monitor takes no changes of limits")
@@ -229,6 +245,7 @@ class Answers:
             () if self._desk is None else self._desk.reports(),
             self._limits_trouble,
             self.outgoing.consent.report(),
+            self._recorder.vault_report(),
         )
 
     def _facts(self) -> MonitorFacts:

@@ -43,11 +43,16 @@ class Keyring:
         self._askers = list(wrapped_by)
         self._opened: dict[str, DeviceKey] = {}
         self._tried: set[tuple[str, bytes]] = set()
+        self._told: list[Callable[[], None]] = []
         self._lock = Lock()
 
     def needed_by(self, wrapped_by: Callable[[], Collection[bytes]]) -> None:
         """Ask this too under which keys something is encrypted, before one is made."""
         self._askers.append(wrapped_by)
+
+    def when_unlocked(self, told: Callable[[], None]) -> None:
+        """Tell this as soon as somebody has typed a passphrase: it may ask at once."""
+        self._told.append(told)
 
     def ring(self) -> KeyRing:
         """Return the keys; may take a second, and is safe in any thread.
@@ -100,6 +105,8 @@ class Keyring:
             raise why
         with self._lock:
             self._opened |= keys
+        for told in self._told:
+            told()
         return found[0].protection
 
     def lost(self, ring: KeyRing) -> str:

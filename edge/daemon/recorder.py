@@ -257,14 +257,21 @@ class Recorder:
                 await asyncio.sleep(RETRY_S)
                 self._wake.set()
 
-    async def close(self) -> bool:
+    async def close(self, last_s: float | None = None) -> bool:
         """Write all that waits, and close the files; `run` must have ended.
+
+        Parameters
+        ----------
+        last_s : float | None
+            The last tick of the monitor.
 
         Returns
         -------
         bool
             False: the disk has hung for `CLOSE_S`, and still holds a thread.
         """
+        if self.vault is not None and last_s is not None:
+            self.vault.end(last_s)
         vault = asyncio.create_task(self._close_vault())
         stored = await self._close_store()
         return await vault and stored

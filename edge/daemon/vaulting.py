@@ -20,10 +20,11 @@ from edge.clock import WallEntry
 from edge.daemon.keyring import Keyring
 from edge.daemon.vaultstate import Measured, VaultState, measured
 from edge.daemon.waiting import Gap, Item, Mark, Waiting
+from edge.events import BOX
 from edge.keys import KeyRing, KeysError
 from edge.packetlog import LogError
 from edge.records import Alert, AlertState, Outcome, Packet, Priority, Record
-from edge.vault import FOLDER, Bounds, RefusedError, Standing, VaultWriter
+from edge.vault import END, FOLDER, Bounds, RefusedError, Standing, VaultWriter
 from edge.vault.folder import device_ids
 
 TURN_S: Final = 1.0
@@ -65,6 +66,7 @@ class Vaulting:
         self.folder = data_dir / FOLDER
         self.keyring = keyring
         keyring.needed_by(lambda: device_ids(self.folder))
+        keyring.when_unlocked(self.nudge)
         self._clock, self._bounds = clock, bounds
         self._waiting = Waiting()
         self._standing = Standing()
@@ -99,6 +101,10 @@ class Vaulting:
         self._waiting.add([*packets, *marks])
         if marks:
             self._wake.set()
+
+    def end(self, at_s: float) -> None:
+        """Note to which tick this run was watched: a replay stops there too."""
+        self._waiting.add([Packet(BOX, END, at_s, b"{}")])
 
     def nudge(self) -> None:
         """Try again now: a key can be had, or a disk was mended."""

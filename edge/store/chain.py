@@ -45,8 +45,8 @@ class LedgerKind(StrEnum):
     RUN, CLOCK, ALERT, ALARM_EVENT, LIMIT and SELF_TEST vouch for rows of tables; DELIVERY is one
     stage of how an alert reached somebody; ENTRY is what a person entered; SETTING and DECISION
     are what the alarms go by, and who decided it; EGRESS vouches for what left the box, and tells
-    what became of it; CONSENT is what people let leave; CHAIN is what the chain has to say of
-    itself.
+    what became of it; CONSENT is what people let leave; VAULT is what was done to the raw
+    packets, and by whom; CHAIN is what the chain has to say of itself.
     """
 
     RUN = "run"
@@ -61,6 +61,7 @@ class LedgerKind(StrEnum):
     SELF_TEST = "self_test"
     EGRESS = "egress"
     CONSENT = "consent"
+    VAULT = "vault"
     CHAIN = "chain"
 
 

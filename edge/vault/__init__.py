@@ -27,11 +27,12 @@ from edge.vault.reading import HOLE, latest, packets, rows
 from edge.vault.rotating import Rotated, rotate
 from edge.vault.scan import VaultReport
 from edge.vault.spans import WallSpan
-from edge.vault.standing import Standing
+from edge.vault.standing import END, Standing
 from edge.vault.verifying import verify
 from edge.vault.writer import RefusedError, VaultWriter
 
 __all__ = [
+    "END",
     "FOLDER",
     "HOLE",
     "Bounds",

@@ -11,6 +11,8 @@ from edge.events import BEGUN_LIMITS, LIMIT, BegunLimits, Limits
 from edge.packetlog import RECAP
 from edge.records import Packet
 
+END: Final = "box:end"
+"""Stream of the packet that says to which tick a run was watched; the last of one that ended."""
 MAX_STANDING: Final = 512
 _START: Final = "box:start"
 _BOX: Final = "box"
@@ -29,7 +31,7 @@ class Standing:
         """Take a packet; only those of the box count, and the limits that a person set."""
         if packet.stream == LIMIT:
             self._limit(packet)
-        if packet.source != _BOX:
+        if packet.source != _BOX or packet.stream == END:
             return
         if packet.stream == RECAP:
             self._take(packet)

@@ -17,7 +17,7 @@ from edge.readers import ReadError, simulated
 from edge.readers.replay import ReplayReport, ReplaySettings
 from edge.readers.replay import packets as recorded
 from edge.records import Packet
-from edge.vault import HOLE, KeyRing, VaultReport, latest
+from edge.vault import END, HOLE, KeyRing, VaultReport, latest
 from edge.vault import packets as vaulted
 
 WARM_UP_S: Final = 600.0
@@ -209,7 +209,7 @@ class _Source:
             if found[0] > number:
                 self._ahead = found
                 return
-            if found[0] == number:
+            if found[0] == number and found[1].stream != END:
                 yield found[1]
 
 

@@ -1,7 +1,6 @@
 """What was broken off (by a power cut, by kill -9) is finished, and nobody is accused of it."""
 
-from edge.vault.keys import NAME
-
+from edge.keys.ring import NAME
 from edge.vault import WallSpan, forget_span, open_keys, verify
 from edge.vault import writer as writer_module
 from edge.vault.folder import GONE, segments

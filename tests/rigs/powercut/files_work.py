@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Final
 from unittest import mock
 
-from edge.vault.keyfile import opened, plain, read_key_file, write_key_file
-
 from edge import devices
 from edge.config.kept import KeptPatient, read_kept, write_kept
 from edge.devices import Device
+from edge.keys import DeviceKey
+from edge.keys.keyfile import opened, plain, read_key_file, write_key_file
 from edge.notices import memory
-from edge.vault.sealing import DeviceKey
 from tests.rigs.powercut.cutting import Mark
 
 Write = Callable[[Path, int], None]

@@ -11,8 +11,8 @@ from typing import Final
 from unittest import mock
 
 import msgspec
-from edge.vault.keyfile import plain
 
+from edge.keys.keyfile import plain
 from edge.records import Packet
 from edge.vault import (
     FOLDER,
