@@ -21,6 +21,7 @@ from edge.control.client import ControlClient, NotRunningError
 from edge.doctor.bluetooth import check_bluetooth
 from edge.doctor.findings import Finding, Health
 from edge.doctor.serial_ports import check_serial_ports
+from edge.doctor.vault import check_kept, check_vault
 from edge.records import ScorerError
 from edge.store.cipher import is_plain
 from edge.store.database import StoreError, StoreKeyError, connect, quick_check
@@ -72,6 +73,7 @@ def examine(config: Config | ConfigError, database: str) -> Iterator[Finding]:
     yield check_folder(config.box.data_dir)
     yield check_space(config.box.data_dir, shutil.disk_usage)
     yield check_store(config.box.data_dir / database)
+    yield from check_vault(config)
     yield check_model(config)
     yield from check_extras(config)
     yield from check_bluetooth(config)
@@ -235,6 +237,7 @@ def check_monitor(socket: Path) -> Iterator[Finding]:
     if trouble:
         why = "alarms sound, but nothing is recorded"
         yield Finding("recording", Health.FAIL, trouble, why, "see the rows on disk and store")
+    yield from check_kept(report)
     for link in report["links"]:
         if link["state"] == "waiting":
             found = f"{link['last_error']} (failed {link['n_failures']} times)"
