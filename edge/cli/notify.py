@@ -6,9 +6,10 @@ import asyncio
 import fcntl
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -27,19 +28,26 @@ from edge.cli._shared import (
 )
 from edge.clock import BootClock
 from edge.config import Config, Notice, load
+from edge.config.consent import ConsentFileError, read_switches
+from edge.control.board import NOTICES_SOCKET
 from edge.discover import discover
+from edge.egress.consent import off, switches_of
 from edge.journal import NAMES, open_journal
 from edge.notices import NoticesError
 from edge.notices.channels import Channel
 from edge.notices.deadman import NAME, ping
+from edge.notices.follower import AwayError, Monitor
 from edge.notices.notifier import Notifier
 from edge.notices.proof import prove
 from edge.notices.secret import read_secret
 from edge.notices.ways import Open, open_ways
+from edge.notices.witness import Witness
 from edge.records import Priority
 
+_T = TypeVar("_T")
+
 LOCK = "notices.lock"
-TABLES = ("box", "notices", "deadman", "escalation")
+TABLES = ("box", "notices", "deadman", "escalation", "consent")
 """What of the settings the notifier goes by."""
 
 
@@ -99,10 +107,11 @@ def _own_settings(config: Path | None, data_dir: Path | None) -> Config:
 
 
 def _test(config: Config, ways: Sequence[Open], *, as_json: bool) -> int:
-    proofs = asyncio.run(prove(ways, config.box.name))
+    witness = _witness(config)
+    proofs = asyncio.run(_handed_back(prove(ways, config.box.name, witness), witness))
     rows = [(proof.name, proof.channel, proof.sent, proof.received, proof.text) for proof in proofs]
     if config.deadman.url_file is not None:
-        trouble = _ping_once(config)
+        trouble = _ping_once(config, witness)
         told = trouble or "the watcher took a ping"
         rows.append((NAME, "ping", not trouble, not trouble, told))
     n_sent = sum(row[2] for row in rows)
@@ -125,12 +134,32 @@ def _test(config: Config, ways: Sequence[Open], *, as_json: bool) -> int:
     return DONE if n_sent == len(rows) else FAILED
 
 
-def _ping_once(config: Config) -> str:
+def _witness(config: Config) -> Witness:
+    """Return who is told of what a person sends from here; without a monitor it is told later."""
+    clock, home = BootClock(), config.box.data_dir
+    monitor = Monitor(config.box.socket.with_name(NOTICES_SOCKET))
+    witness = Witness(monitor, home, clock.now_s, clock.boot_id, "notify --test", alone=True)
+    with suppress(ConsentFileError):
+        witness.withheld = off(switches_of(config.consent, read_switches(home)))
+    return witness
+
+
+async def _handed_back(work: Coroutine[Any, Any, _T], witness: Witness) -> _T:
+    """Return what comes of it, when the monitor was told that too."""
+    try:
+        return await work
+    finally:
+        with suppress(AwayError):
+            await witness.hand_back()
+        witness.hang_up()
+
+
+def _ping_once(config: Config, witness: Witness) -> str:
     try:
         secret = read_secret(config.deadman.url_file or "", config.box.data_dir)
     except NoticesError as error:
         return str(error)
-    return asyncio.run(ping(secret, "ping"))
+    return asyncio.run(_handed_back(ping(secret, "ping", witness), witness))
 
 
 def _check(config: Config, ways: Sequence[Open], *, as_json: bool) -> int:

@@ -28,6 +28,8 @@ MAX_REQUEST_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_CLIENTS = 16
 LIVE_PERIOD_S = 1.0
+WITHHELD = "withheld: "
+"""So begins why a message may not leave, where people do not let it."""
 
 
 class ControlError(RuntimeError):

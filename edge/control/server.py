@@ -127,7 +127,10 @@ class ControlServer:
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; false when there will be no more."""
         try:
-            line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_S)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes at the wrong
+            # moment, and a client that goes on asking would keep the server from closing.
+            async with asyncio.timeout(IDLE_S):
+                line = await reader.readuntil(b"\n")
         except asyncio.IncompleteReadError:
             return False
         except asyncio.LimitOverrunError:
@@ -161,7 +164,8 @@ class ControlServer:
 async def _send(writer: asyncio.StreamWriter, *, answer: Any = None, error: str = "") -> None:  # noqa: ANN401
     content = {"ok": False, "error": error} if error else {"ok": True, "answer": answer}
     writer.write(msgspec.json.encode(content, enc_hook=_plain) + b"\n")
-    await asyncio.wait_for(writer.drain(), SLOW_S)
+    async with asyncio.timeout(SLOW_S):
+        await writer.drain()
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401  # a numpy scalar among the numbers

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from edge.clock import TimeQuality, WallLog
-from edge.control import Became, ControlError
+from edge.control import WITHHELD, Became, ControlError
 from edge.daemon.recorder import Recorder
 from edge.egress.allowed import ALLOWED, Content
 from edge.egress.board import reason_out
@@ -116,7 +116,7 @@ class Gate:
         """Count something that is kept back; `alert_id`: of which alert, in its story."""
         self.n_withheld[switch] += 1
         if alert_id:
-            body = {"detail": f"withheld: consent to {switch.value} is off"}
+            body = {"detail": f"{WITHHELD}consent to {switch.value} is off"}
             kind, at_s = LedgerKind.DELIVERY, self._now_s()
             self._vouch(LedgerEntry(kind, alert_id, "failed", "consent", at_s, body))
 
@@ -131,7 +131,7 @@ class Gate:
         if what.uuid in self._told:
             return {}
         try:
-            self._check(what)
+            what = self._placed(what) if what.late else self._checked(what)
         except ControlError as error:
             _log.warning("kept back", kind=what.kind.value, by=what.process, why=str(error))
             raise
@@ -176,7 +176,18 @@ class Gate:
             self._end(several)
         self._open.clear()
 
-    def _check(self, what: Departure) -> None:
+    def _placed(self, what: Departure) -> Departure:
+        """Return what has left untold: it is written down, whatever may leave now.
+
+        Of another boot only that it was before now is known.
+        """
+        _log.warning("sent before it could be told", kind=what.kind.value, by=what.process)
+        now_s = self._now_s()
+        same = what.boot_id == self._run.boot_id and what.at_s <= now_s
+        return msgspec.structs.replace(what, at_s=what.at_s if same else now_s)
+
+    def _checked(self, what: Departure) -> Departure:
+        """Return a message that may leave."""
         allowed = ALLOWED[what.kind]
         trouble = ""
         if allowed.inside or what.version != allowed.version:
@@ -195,10 +206,11 @@ class Gate:
             # A sender may still hold what it was told before somebody switched it off.
             if any(one.reason and reason_out(one, self.pseudonym) in body for one in self.alerts()):
                 self._refuse(Switch.NOTICE_DETAILS)
+        return what
 
     def _refuse(self, switch: Switch) -> None:
         self.withhold(switch)
-        raise ControlError(f"withheld: consent to {switch.value} is off")
+        raise ControlError(f"{WITHHELD}consent to {switch.value} is off")
 
     def _count(self, what: Departure) -> _Several:
         key = (what.process, what.destination, what.host, what.kind.value, what.about)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from edge.config import Config
 from edge.doctor.findings import Finding, Health
+from edge.keys.ring import NAME, SENTENCES, find_keys
 from edge.vault import FOLDER, VaultError, VaultReport
 from edge.vault.folder import Segment, segments
-from edge.vault.keys import NAME, SENTENCES, find_keys
 from edge.vault.scan import blocks
 
 N_LOOKED_AT: Final = 3

@@ -24,7 +24,7 @@ HIDDEN: Final = "[hidden]"
 
 Stage: TypeAlias = Literal["sent", "received", "failed"]
 """What became of it: the destination took it; it was asked again and holds it; it did not."""
-URGENT: Final = frozenset({"alarm", "missed", "gone", "fail"})
+URGENT: Final = frozenset({"alarm", "alarms", "missed", "gone", "fail"})
 """What it may be about to be sent while the monitor cannot be told: somebody has to come."""
 
 _Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
@@ -50,8 +50,8 @@ class Departure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Ids of the alerts it tells of.
     headers, body : Mapping[str, str], bytes
         What leaves, as it leaves: of the headers those that carry content, passwords `HIDDEN`.
-    late : bool
-        It was sent while the monitor could not be told.
+    late, boot_id : bool, str
+        It was sent while the monitor could not be told, and in which boot that was.
     """
 
     uuid: _Name
@@ -71,6 +71,7 @@ class Departure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = {}
     body: Annotated[bytes, Meta(max_length=MAX_BODY_BYTES)] = b""
     late: bool = False
+    boot_id: Annotated[str, Meta(max_length=MAX_NAME)] = ""
 
     @property
     def empty(self) -> bool:

@@ -11,6 +11,8 @@ network, the monitor goes on; whatever happens to the monitor, this process says
     secret      addresses that nobody may see, and how they are kept out of every text
     fetch       one bounded HTTP exchange
     follower    the monitor's board, followed; reports handed back
+    journal     what was sent while the monitor could not be told
+    witness     tells the monitor of every message before it is sent
     sender      one destination, served until the end
     ways        the destinations as configured, opened
     proof       a test notice by every way, when asked, and what it showed

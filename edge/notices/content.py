@@ -11,6 +11,7 @@ import msgspec
 
 from edge.clock import TimeQuality
 from edge.control.board import AlertNotice, Board
+from edge.egress.messages import NoticeOut, TestOut, notice_out
 from edge.records import Meaning, Priority, Role, Step
 
 About: TypeAlias = Literal["alarm", "answered", "over", "missed", "gone", "back", "test", "summary"]
@@ -44,6 +45,8 @@ class Item(msgspec.Struct):
         Button -> the word it sends back; each is good once.
     settles : bool
         Nobody has to come any more: an alarm that has not been sent need not be.
+    plain : str
+        The text without measured values, where it has some.
     """
 
     id: str
@@ -55,6 +58,17 @@ class Item(msgspec.Struct):
     begun: bool = False
     tokens: dict[str, str] = {}
     settles: bool = True
+    plain: str = ""
+
+    def out(self) -> NoticeOut | TestOut:
+        """Return what may leave of it.
+
+        Raises
+        ------
+        edge.egress.EgressError
+            It does not keep to the list of what may leave.
+        """
+        return notice_out(self.id, self.about, self.priority, self.title, self.text, self.tokens)
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -98,6 +112,7 @@ def alarm(
         notice.priority,
         f"{notice.priority.value.upper()} {_kind(notice)}: {notice.words}",
         f"{text} {notice.reason if details else ''}".rstrip(),
+        plain=text if details and notice.reason else "",
     )
 
 

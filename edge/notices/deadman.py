@@ -15,10 +15,13 @@ from urllib.parse import urlsplit, urlunsplit
 import structlog
 
 from edge.config import Deadman
-from edge.control import Way
+from edge.control import WITHHELD, Way
 from edge.control.board import STALLED_S, Board
+from edge.egress.consent import Switch
+from edge.notices.channels import SendError
 from edge.notices.fetch import Ask, FetchError, fetch
 from edge.notices.secret import Secret
+from edge.notices.witness import Witness
 
 NAME: Final = "deadman"
 RETRY_S: Final = 5.0
@@ -85,6 +88,8 @@ class Watcher:
         Returns the last board, and when it came.
     now_s : Callable
         Boot clock.
+    witness : Witness
+        Is told of every ping before it is sent.
     """
 
     def __init__(
@@ -93,8 +98,10 @@ class Watcher:
         secret: Secret,
         seen: Callable[[], tuple[Board | None, float]],
         now_s: Callable[[], float],
+        witness: Witness,
     ) -> None:
         self._settings, self._secret, self._seen, self._now_s = settings, secret, seen, now_s
+        self._witness = witness
         self._progress = Progress(settings)
         self._works, self._reason, self._since_s = True, "", now_s()
         self._sent_s: float | None = None
@@ -111,15 +118,18 @@ class Watcher:
         while True:
             began_s = self._now_s()
             say = self._progress.look(*self._seen(), began_s)
-            trouble = await self._tell(say) if say else ""
-            self._note(trouble or self._progress.reason)
+            if Switch.PINGS in self._witness.withheld:
+                self._works, self._reason = True, f"{WITHHELD}consent to pings is off"
+            else:
+                trouble = await self._tell(say) if say else ""
+                self._note(trouble or self._progress.reason)
             await asyncio.sleep(max(1.0, self._settings.every_s - (self._now_s() - began_s)))
 
     async def _tell(self, say: Say) -> str:
         """Tell the watcher; return why that was not possible."""
         trouble = ""
         for _ in range(N_TRIES):
-            trouble = await ping(self._secret, say)
+            trouble = await ping(self._secret, say, self._witness)
             if not trouble:
                 self._sent_s = self._now_s() if say == "ping" else self._sent_s
                 return ""
@@ -133,13 +143,30 @@ class Watcher:
         self._reason = reason
 
 
-async def ping(secret: Secret, say: Say) -> str:
+async def ping(secret: Secret, say: Say, witness: Witness) -> str:
     """Send one ping or failure; return why it did not arrive, empty if it did."""
+    url = fail_url(secret.url) if say == "fail" else secret.url
+
+    async def go() -> None:
+        try:
+            reply = await fetch(Ask(url, "POST"))
+        except FetchError as error:
+            raise SendError(secret.scrub(str(error)), arrived=error.arrived) from error
+        if not reply.ok:
+            raise SendError(f"the watcher answered {reply.status}: is its address right?")
+
     try:
-        reply = await fetch(Ask(fail_url(secret.url) if say == "fail" else secret.url, "POST"))
-    except FetchError as error:
-        return secret.scrub(str(error))
-    return "" if reply.ok else f"the watcher answered {reply.status}: is its address right?"
+        await witness.ping(say, NAME, _host(url), go)
+    except SendError as error:
+        return str(error)
+    return ""
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # no address: `fetch` says so
+        return ""
 
 
 def fail_url(url: str) -> str:

@@ -59,6 +59,8 @@ class Memory(msgspec.Struct):
         Words that may come back.
     gone : str
         Episode in which the monitor is gone and people were told; empty: it is there.
+    withheld : tuple[str, ...] | None
+        Switches of consent that were off when the monitor was heard last; None: never heard.
     """
 
     told: dict[str, Told] = {}
@@ -66,6 +68,7 @@ class Memory(msgspec.Struct):
     reports: list[Delivered] = []
     tokens: dict[str, Token] = {}
     gone: str = ""
+    withheld: tuple[str, ...] | None = None
 
     def bound(self) -> None:
         """Let go of the oldest where there is too much."""

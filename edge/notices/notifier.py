@@ -7,7 +7,7 @@ import os
 import random
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -16,8 +16,10 @@ import structlog
 
 from edge.clock import BootClock
 from edge.config import Config
+from edge.config.consent import ConsentFileError, Kept, read_switches
 from edge.control import Acknowledge, ControlError, Delivered, NoticesState, Way
 from edge.control.board import NOTICES_SOCKET, STALLED_S, Board
+from edge.egress.consent import Switch, off, switches_of
 from edge.notices import NoticesError, content
 from edge.notices.deadman import NAME, Watcher
 from edge.notices.follower import AwayError, Monitor
@@ -27,6 +29,7 @@ from edge.notices.secret import read_secret
 from edge.notices.sender import Sender
 from edge.notices.telling import Teller
 from edge.notices.ways import Open
+from edge.notices.witness import Witness
 from edge.records import Role
 
 GONE_S: Final = STALLED_S
@@ -75,8 +78,9 @@ class Notifier:
         self._teller = Teller(config.notices, self._memory.told, fresh=kept is None)
         self._details = any(way.details for way in config.notices)
         socket = config.box.socket.with_name(NOTICES_SOCKET)
-        self._follow, self._report, self._state = (Monitor(socket) for _ in range(3))
-        self._prover = Prover(ways, config.box.name, self._report)
+        self._follow, self._report, self._state, told = (Monitor(socket) for _ in range(4))
+        self._witness = Witness(told, config.box.data_dir, clock.now_s, clock.boot_id)
+        self._prover = Prover(ways, config.box.name, self._report, self._witness)
         self._board: Board | None = None
         self._seen_s = self._moved_s = clock.now_s()
         self._moved_s += GRACE_S
@@ -90,12 +94,13 @@ class Notifier:
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
+        self._go_by(self._known_withheld())
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         work = [self._follow_monitor(), self._look_after(), self._tell_how_it_is()]
-        work += [self._hand_back(), self._prover.run()]
+        work += [self._hand_back(), self._prover.run(), self._witness.run()]
         work += [sender.run() for sender in self._senders.values()]
         if self._watcher is not None:
             work.append(self._watcher.run())
@@ -115,6 +120,7 @@ class Notifier:
             self._follow.close()
             self._report.close()
             self._state.close()
+            self._witness.hang_up()
             self._keep()
             await self._file.settled()
 
@@ -140,11 +146,37 @@ class Notifier:
             self._moved_s = now_s
             self._tell_back(board)
         self._board, self._seen_s = board, now_s
+        if board.ready:
+            self._go_by(board.withheld)
         self._prover.look(board)
         now, minute = self._local_time()
-        for name, item in self._teller.look(board, now, minute):
-            self._senders[name].put(item)
+        if self._tells:
+            for name, item in self._teller.look(board, now, minute):
+                self._senders[name].put(item)
         self._keep()
+
+    @property
+    def _tells(self) -> bool:
+        return Switch.NOTICES not in self._witness.withheld
+
+    def _go_by(self, withheld: Collection[str]) -> None:
+        """Let go of what people do not let leave; the monitor would refuse it too."""
+        if self._memory.withheld == tuple(withheld) == self._witness.withheld:
+            return
+        self._memory.withheld = self._witness.withheld = tuple(withheld)
+        for sender in self._senders.values():
+            sender.withhold(self._witness.withheld)
+
+    def _known_withheld(self) -> tuple[str, ...]:
+        """Return what is withheld as far as is known before the monitor was heard."""
+        if self._memory.withheld is not None:
+            return self._memory.withheld
+        try:
+            kept: Kept | None = read_switches(self._config.box.data_dir)
+        except ConsentFileError as error:
+            _log.warning("consent cannot be read", error=str(error))
+            kept = None
+        return off(switches_of(self._config.consent, kept))
 
     async def _look_after(self) -> None:
         """Notice when the monitor is gone."""
@@ -163,7 +195,7 @@ class Notifier:
         since = datetime.fromtimestamp(now.timestamp() - for_s, tz=UTC).astimezone()
         self._memory.gone = f"{since:%Y-%m-%dT%H:%M:%S}"
         _log.warning("the monitor is gone", for_s=round(for_s))
-        for name, sender in self._senders.items():
+        for name, sender in self._senders.items() if self._tells else ():
             sender.put(content.gone(name, self._config.box.name, since, self._memory.gone))
 
     def _tell_back(self, board: Board) -> None:
@@ -171,7 +203,7 @@ class Notifier:
             return
         episode, self._memory.gone = self._memory.gone, ""
         now, _ = self._local_time()
-        for name, sender in self._senders.items():
+        for name, sender in self._senders.items() if self._tells else ():
             sender.put(content.back(name, board.box, episode, now))
 
     async def _tell_how_it_is(self) -> None:
@@ -235,6 +267,7 @@ class Notifier:
             self._memory,
             self._file,
             self._clock.now_s,
+            self._witness,
             chance=random.random,
             scrub=str if one.secret is None else one.secret.scrub,
             trouble=one.trouble,
@@ -256,7 +289,11 @@ class Notifier:
             _log.error("no dead-man ping", reason=self._no_watcher)
             return
         self._watcher = Watcher(
-            self._config.deadman, secret, lambda: (self._board, self._seen_s), self._clock.now_s
+            self._config.deadman,
+            secret,
+            lambda: (self._board, self._seen_s),
+            self._clock.now_s,
+            self._witness,
         )
 
     def _keep(self) -> None:

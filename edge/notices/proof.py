@@ -17,6 +17,7 @@ from edge.notices.channels import SEND_S, SendError
 from edge.notices.content import Item
 from edge.notices.follower import AwayError, Monitor
 from edge.notices.ways import Open
+from edge.notices.witness import Witness
 
 Make: TypeAlias = Callable[[str, str, str], Item]
 """``make(destination, box, number)`` returns a test notice."""
@@ -45,7 +46,11 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 async def prove(
-    ways: Sequence[Open], box: str, make: Make = content.test, within_s: float = SEND_S
+    ways: Sequence[Open],
+    box: str,
+    witness: Witness,
+    make: Make = content.test,
+    within_s: float = SEND_S,
 ) -> tuple[Proof, ...]:
     """Send one test notice to every destination, all at once; never raises.
 
@@ -55,24 +60,28 @@ async def prove(
         The destinations.
     box : str
         What people call this box.
+    witness : Witness
+        Is told of each before it is sent.
     make : Make
         The notice.
     within_s : float
         A way that takes longer has failed.
     """
     number = secrets.token_hex(8)
-    tries = (_prove(one, make(one.way.name, box, number), within_s) for one in ways)
+    tries = (_prove(one, make(one.way.name, box, number), witness, within_s) for one in ways)
     return tuple(await asyncio.gather(*tries))
 
 
-async def _prove(one: Open, notice: Item, within_s: float) -> Proof:
+async def _prove(one: Open, item: Item, witness: Witness, within_s: float) -> Proof:
     name, channel = one.way.name, one.way.channel
     if one.opened is None:
         return Proof(name, channel, sent=False, received=False, text=one.trouble)
     scrub = str if one.secret is None else one.secret.scrub
     try:
+        witness.attend(one.opened, name)
         async with asyncio.timeout(within_s):
-            sent = await one.opened.send(notice)
+            letter = one.opened.letter(item.out())
+            sent = await witness.send(one.opened, letter, name, scrub=scrub)
     except (SendError, TimeoutError) as error:
         text = scrub(str(error)) or "no answer in time"
         return Proof(name, channel, sent=False, received=False, text=text)
@@ -97,10 +106,13 @@ class Prover:
         What people call this box.
     monitor : Monitor
         Who is told what came of it.
+    witness : Witness
+        Is told of each notice before it is sent.
     """
 
-    def __init__(self, ways: Sequence[Open], box: str, monitor: Monitor) -> None:
+    def __init__(self, ways: Sequence[Open], box: str, monitor: Monitor, witness: Witness) -> None:
         self._ways, self._box, self._monitor = tuple(ways), box, monitor
+        self._witness = witness
         self._asked = ("", 0)
         self._wake = asyncio.Event()
 
@@ -117,7 +129,7 @@ class Prover:
             await self._wake.wait()
             self._wake.clear()
             _, n = self._asked
-            proofs = await prove(self._ways, self._box, content.self_test, PROVE_S)
+            proofs = await prove(self._ways, self._box, self._witness, content.self_test, PROVE_S)
             told = NoticesProof(
                 n, tuple(WayProof(p.name, p.sent, p.received, p.text[:300]) for p in proofs)
             )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final, Literal, TypeAlias
 
 import structlog
 
 from edge.config import Notice
-from edge.control import Delivered, Way
+from edge.control import WITHHELD, Delivered, Way
+from edge.egress import EgressError
+from edge.egress.consent import Switch
+from edge.egress.messages import NoticeOut, TestOut
 from edge.notices import content
 from edge.notices.channels import SEND_S, Opened, SendError
 from edge.notices.content import ALERTING, Item
 from edge.notices.memory import Memory, MemoryFile, Token
 from edge.notices.waiting import Waiting
+from edge.notices.witness import WithheldError, Witness
 
 Stage: TypeAlias = Literal["queued", "sent", "received", "failed"]
 
@@ -51,6 +55,8 @@ class Sender:
         Where the memory is kept.
     now_s, chance : Callable
         Boot clock; uniform in 0..1.
+    witness : Witness
+        Is told of everything that is sent, and sends it.
     scrub : Callable
         Takes the address out of a text.
     """
@@ -63,6 +69,7 @@ class Sender:
         memory: Memory,
         file: MemoryFile,
         now_s: Callable[[], float],
+        witness: Witness,
         *,
         chance: Callable[[], float],
         scrub: Callable[[str], str] = str,
@@ -70,10 +77,12 @@ class Sender:
     ) -> None:
         self._way, self._opened, self._buttons = way, opened, buttons
         self._memory, self._file, self._now_s = memory, file, now_s
-        self._chance, self._scrub = chance, scrub
+        self._chance, self._scrub, self._witness = chance, scrub, witness
         self._waiting = Waiting(
             way.n_burst, way.refill_s, now_s(), memory.waiting.get(way.name, [])
         )
+        if opened is not None:
+            witness.attend(opened, way.name)
         self._wake = asyncio.Event()
         self._works, self._reason, self._since_s = opened is not None, trouble, now_s()
         self._sent_s: float | None = None
@@ -90,6 +99,16 @@ class Sender:
             self._report(given_up, "failed", "given up: too much was waiting")
         self._note_waiting()
         self._wake.set()
+
+    def withhold(self, switches: Collection[str]) -> None:
+        """Let go of what waits and may not leave (any more): what waits is not sent either."""
+        if Switch.NOTICES in switches:
+            for item in self._waiting.drop({item.id for item in self._waiting.items}):
+                self._report(item, "failed", f"{WITHHELD}consent to notices is off")
+        elif Switch.NOTICE_DETAILS in switches:
+            for item in self._waiting.items:
+                item.text, item.plain = item.plain or item.text, ""
+        self._note_waiting()
 
     def state(self) -> Way:
         """Return how this way is."""
@@ -139,6 +158,10 @@ class Sender:
         try:
             async with asyncio.timeout(SEND_S):
                 held = await self._send(item, opened)
+        except WithheldError as error:
+            self._waiting.drop({item.id})
+            self._report(item, "failed", str(error))
+            self._note_waiting()
         except SendError as error:
             self._failed(item, error, before=before)
         except Exception as error:  # noqa: BLE001  # one way's fault is not the others'
@@ -150,17 +173,20 @@ class Sender:
 
     async def _send(self, item: Item, opened: Opened) -> bool:
         """Send it, unless it has arrived before; return whether the service holds it."""
-        if item.begun and await opened.holds(item):
+        if item.begun and await opened.holds(_out(item)):
             return True
         if item.about in ALERTING | {"summary"} and item.alerts and not item.tokens:
             item.tokens = {button: secrets.token_urlsafe(16) for button in self._buttons}
         for button, word in item.tokens.items():
             told = Token(self._way.name, item.alerts, self._buttons.get(button, False))
             self._memory.tokens[word] = told
+        letter = opened.letter(_out(item))
         item.begun = True
         self._note_waiting()
         await self._file.settled()
-        return (await opened.send(item)).held
+        who = self._way.name
+        sent = await self._witness.send(opened, letter, who, item.alerts, self._scrub)
+        return sent.held
 
     def _sent(self, item: Item, *, held: bool) -> None:
         now_s = self._now_s()
@@ -190,6 +216,9 @@ class Sender:
         try:
             async with asyncio.timeout(SEND_S):
                 words = await opened.replies()
+        except WithheldError:
+            self._ask_s = self._now_s() + PROBE_S
+            return
         except (SendError, TimeoutError) as error:
             self._n_unasked += 1
             wait_s = PROBE_SOONEST_S * 2.0 ** min(self._n_unasked - 1, 8)
@@ -253,3 +282,11 @@ class Sender:
     def _tell(self, alert_id: str, stage: Stage, detail: str) -> None:
         by = f"{self._way.channel}:{self._way.name}"
         self._memory.reports.append(Delivered(alert_id, stage, by, self._now_s(), detail))
+
+
+def _out(item: Item) -> NoticeOut | TestOut:
+    """Return what may leave of a notice; where nothing may, that is told like any failure."""
+    try:
+        return item.out()
+    except EgressError as error:
+        raise SendError(str(error)) from error

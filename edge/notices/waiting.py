@@ -7,7 +7,7 @@ fast is put together into one notice, so that a storm of alarms does not make pe
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from edge.notices.content import ALERTING, Item
@@ -100,6 +100,12 @@ class Waiting:
         self.items = [item for item in self.items if item.id not in gone]
         self._level, self._level_s = max(0.0, self._filled(now_s) - 1.0), now_s
         self._n_failures, self._not_before_s, self._asked_s = 0, -math.inf, -math.inf
+
+    def drop(self, ids: Collection[str]) -> list[Item]:
+        """Take out what is not to be sent any more, and return it."""
+        gone = [item for item in self.items if item.id in ids]
+        self.items = [item for item in self.items if item.id not in ids]
+        return gone
 
     def failed(
         self, now_s: float, chance: Callable[[], float], asked_s: float | None = None

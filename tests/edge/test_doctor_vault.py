@@ -10,9 +10,9 @@ import pytest
 from edge.config import Config, PluginDefaults, load
 from edge.doctor import Finding, Health
 from edge.doctor.vault import check_kept, check_vault
+from edge.keys.keyfile import under_passphrase, write_key_file
+from edge.keys.ring import NAME, new_key
 from edge.vault.folder import segments
-from edge.vault.keyfile import under_passphrase, write_key_file
-from edge.vault.keys import NAME, new_key
 from tests.edge.vault.kit import SMALL, start, wave, write
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import time
 from pathlib import Path
@@ -17,7 +18,9 @@ from edge.discover import discover, plugin_names
 from edge.notices import NoticesError, content
 from edge.notices.channels import SEND_S, Channel, SendError
 from edge.notices.secret import Secret
+from edge.records import Priority
 from tests.edge.notices.far_away import wretched
+from tests.edge.notices.untold import sent
 
 CHANNELS = discover(edge.notices.channels, "CHANNEL", Channel)
 every_channel = pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.name)
@@ -74,7 +77,7 @@ def test_an_address_that_is_none_is_refused_or_fails_and_nothing_of_it_is_told(
         told = str(error)
     else:
         with pytest.raises(SendError) as failed:
-            asyncio.run(opened.send(content.test("a", "box", "1")))
+            sent(opened, content.test("a", "box", "1"))
         told = str(failed.value)
     assert len(text) < 12 or text not in told
 
@@ -85,9 +88,33 @@ def test_where_nobody_listens_it_says_so_and_tells_no_secret(channel: Channel) -
     opened = channel.open(channel.settings(), secret)
     began_s = time.monotonic()
     with pytest.raises(SendError) as told:
-        asyncio.run(opened.send(content.test("a", "box", "1")))
+        sent(opened, content.test("a", "box", "1"))
     assert time.monotonic() - began_s < SEND_S
     assert "aTopicNobodyGuesses" not in f"{told.value}{told.value!r}{secret!r}"
+
+
+@every_channel
+def test_a_letter_is_the_notice_and_holds_no_secret(channel: Channel) -> None:
+    secret = Secret((NOWHERE[channel.name], "tk_TokenOfNobody"))
+    opened = channel.open(channel.settings(), secret)
+    item = content.Item("hw1", "alarm", ("a1",), Priority.HIGH, "HIGH alarm: é", "Look after p1")
+    item.tokens = {button: f"w0rdOf{button}" for button in channel.buttons(channel.settings())}
+    letter = opened.letter(item.out())
+    told = f"{letter.shown}{letter.body.decode()}{opened.host}"
+    assert "Look after p1" in told
+    for word in ("aTopicNobodyGuesses", "tk_TokenOfNobody", *item.tokens.values()):
+        assert word not in told
+    assert set(letter.shown) == set(letter.headers)
+    assert opened.letter(item.out()) == letter
+
+
+@every_channel
+def test_nothing_is_asked_where_nobody_is_told(channel: Channel) -> None:
+    opened = channel.open(channel.settings(), Secret((NOWHERE[channel.name],)))
+    with contextlib.suppress(SendError):
+        assert asyncio.run(opened.replies()) is None
+    with pytest.raises(SendError, match="nothing leaves unseen"):
+        asyncio.run(opened.asking())
 
 
 @every_channel
@@ -114,7 +141,7 @@ def test_a_server_that_hangs_is_left_in_time(
             opened = channel.open(channel.settings(), Secret((address,)))
             began_s = time.monotonic()
             with pytest.raises(SendError) as told:
-                asyncio.run(opened.send(content.test("a", "box", "1")))
+                sent(opened, content.test("a", "box", "1"))
             assert told.value.arrived
             assert time.monotonic() - began_s < 5.0
     assert no_child_is_left()

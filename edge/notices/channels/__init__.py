@@ -1,19 +1,24 @@
 """A notice -> somebody far away: one file a way to send; each ends with ``CHANNEL``.
 
-A channel is handed one notice and sends it once. When, how often, to whom and what it says was
-decided before; what is sent again has the same id. It may take as long as `SEND_S`, never longer,
-and it never raises anything but `SendError`.
+A channel is handed one notice (`edge.egress.messages`), writes the letter that will leave, and
+sends it once. When, how often, to whom and what it says was decided before; what is sent again has
+the same id. It may take as long as `SEND_S`, never longer, and it never raises anything but
+`SendError`. Only `edge.notices.witness` lets it send: it tells the monitor of every letter first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from edge.notices.content import Item
+from edge.egress.messages import NoticeOut, TestOut
 from edge.notices.secret import Secret
+
+Notice: TypeAlias = NoticeOut | TestOut
+Asking: TypeAlias = Callable[[], Awaitable[None]]
+"""Tells the monitor that a question goes out; raises `SendError` where it must not."""
 
 SEND_S: Final = 40.0
 """The longest a channel may take over anything it is asked."""
@@ -44,11 +49,48 @@ class Sent(msgspec.Struct, frozen=True):
     held: bool = False
 
 
-class Opened(Protocol):
-    """A channel in use."""
+class Letter(msgspec.Struct, frozen=True):
+    """A notice as it leaves.
 
-    async def send(self, item: Item) -> Sent:
-        """Send a notice, once.
+    Attributes
+    ----------
+    headers, body : Mapping[str, str], bytes
+        What leaves: of the headers those that carry content.
+    shown : Mapping[str, str]
+        These headers as they may be shown: without addresses and words of chance.
+    """
+
+    notice: Notice
+    headers: Mapping[str, str]
+    shown: Mapping[str, str]
+    body: bytes
+
+
+async def nobody_told() -> None:
+    """Stand for the monitor where nobody was named: then nothing is asked."""
+    raise SendError("nobody was told of the question, and nothing leaves unseen")
+
+
+class Opened(Protocol):
+    """A channel in use.
+
+    Attributes
+    ----------
+    host : str
+        Where to; no more of the address than that, and nothing where the host is a secret too.
+    asking : Asking
+        Called before every question to the service.
+    """
+
+    host: str
+    asking: Asking
+
+    def letter(self, notice: Notice) -> Letter:
+        """Return what will leave of a notice, to the byte."""
+        ...
+
+    async def send(self, letter: Letter) -> Sent:
+        """Send a letter, once.
 
         Raises
         ------
@@ -57,7 +99,7 @@ class Opened(Protocol):
         """
         ...
 
-    async def holds(self, item: Item) -> bool | None:
+    async def holds(self, notice: Notice) -> bool | None:
         """Return whether the service has a notice already; None: it cannot be asked.
 
         Raises

@@ -24,8 +24,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.notices import NoticesError
-from edge.notices.channels import Channel, SendError, Sent
-from edge.notices.content import Item
+from edge.notices.channels import Asking, Channel, Letter, Notice, SendError, Sent, nobody_told
 from edge.notices.secret import Secret
 from edge.records import Priority
 
@@ -62,25 +61,26 @@ class Apprise:
         if importlib.util.find_spec("apprise") is None:
             raise NoticesError("Apprise is not installed: `pip install 'homeward[notify]'`")
         self._settings, self._secret = settings, secret
+        self.host = _service(secret.url)
+        self.asking: Asking = nobody_told
 
-    async def send(self, item: Item) -> Sent:
+    def letter(self, notice: Notice) -> Letter:
+        """Return what the library is handed; how it puts that on the wire is the service's."""
+        told = {"title": notice.title, "body": notice.text, "type": _KINDS[notice.priority]}
+        return Letter(notice, {}, {}, msgspec.json.encode(told))
+
+    async def send(self, letter: Letter) -> Sent:
         """Hand it to the library, in a process of its own."""
-        said = await self._run(
-            {
-                "url": self._secret.url,
-                "title": item.title,
-                "body": item.text,
-                "type": _KINDS[item.priority],
-            }
-        )
+        told = msgspec.json.decode(letter.body, type=dict[str, str])
+        said = await self._run({"url": self._secret.url, **told})
         if said.get("sent") is True:
             return Sent()
         why = self._secret.scrub(str(said.get("error", "")))[:200] or "Apprise does not say why"
         raise SendError(why, arrived=bool(said.get("arrived", True)))
 
-    async def holds(self, item: Item) -> bool | None:
+    async def holds(self, notice: Notice) -> bool | None:
         """Return None: no service behind Apprise can be asked."""
-        del item
+        del notice
         return None
 
     async def replies(self) -> tuple[str, ...] | None:
@@ -121,6 +121,17 @@ class Apprise:
                 f"Apprise ended without a word (exit code {once.returncode})", arrived=True
             ) from error
         return content
+
+
+def _service(url: str) -> str:
+    """Return which service; of its address the host may be a secret too (``tgram://TOKEN/``).
+
+    >>> _service("tgram://TOKEN/CHAT"), _service("no address")
+    ('apprise: tgram', 'apprise')
+    """
+    scheme, separator, _ = url.partition("://")
+    known = separator and scheme.isascii() and scheme.isalnum() and len(scheme) <= 16
+    return f"apprise: {scheme}" if known else "apprise"
 
 
 CHANNEL = Channel("apprise", Settings, Apprise)

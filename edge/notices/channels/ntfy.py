@@ -28,9 +28,9 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from msgspec import Meta
 
+from edge.egress.departure import HIDDEN
 from edge.notices import NoticesError
-from edge.notices.channels import Channel, SendError, Sent
-from edge.notices.content import Item
+from edge.notices.channels import Asking, Channel, Letter, Notice, SendError, Sent, nobody_told
 from edge.notices.fetch import Ask, FetchError, Reply, fetch
 from edge.notices.secret import Secret
 from edge.records import Priority
@@ -89,6 +89,7 @@ class Ntfy:
 
     def __init__(self, settings: Settings, secret: Secret) -> None:
         self._settings, self._secret = settings, secret
+        self.asking: Asking = nobody_told
         try:
             parts = urlsplit(secret.url)
         except ValueError:
@@ -98,40 +99,46 @@ class Ntfy:
             raise NoticesError("the address is no topic of ntfy: write https://ntfy.sh/TOPIC")
         if parts.username or parts.query:
             raise NoticesError("write the access token on a second line, not into the address")
-        self._topic = secret.url.rstrip("/")
+        self._topic, self.host = secret.url.rstrip("/"), parts.hostname
         self._heard = SINCE
         self._reply_topic = f"{self._topic.rpartition('/')[0]}/{reply_topic(topic)}"
 
-    async def send(self, item: Item) -> Sent:
-        """Publish it, and ask whether the server holds it."""
+    def letter(self, notice: Notice) -> Letter:
+        """Return the text and the headers of the publication."""
         headers = {
-            "X-Title": _header(item.title),
-            "X-Priority": _LOUDNESS[item.priority],
-            "X-Sequence-ID": item.id,
+            "X-Title": _header(notice.title),
+            "X-Priority": _LOUDNESS[notice.priority],
+            "X-Sequence-ID": notice.id,
             "Content-Type": "text/plain; charset=utf-8",
-            **self._authorisation(),
         }
-        if item.tokens:
-            headers["X-Actions"] = _header(self._actions(item))
-        reply = await self._ask(Ask(self._topic, "POST", headers, _text(item), self._ca))
+        shown = dict(headers)
+        if notice.tokens:
+            headers["X-Actions"] = _header(self._actions(notice, self._reply_topic))
+            shown["X-Actions"] = self._actions(notice, HIDDEN, shown=True)
+        return Letter(notice, headers, shown, _text(notice))
+
+    async def send(self, letter: Letter) -> Sent:
+        """Publish it, and ask whether the server holds it."""
+        headers = {**letter.headers, **self._authorisation()}
+        reply = await self._ask(Ask(self._topic, "POST", headers, letter.body, self._ca))
         message = next(_messages(reply.body), _Message())
         if not message.id:
             raise SendError("what answered is no ntfy, or not all of it came", arrived=True)
         try:
-            held = await self._held(item, JUST_NOW)
+            held = await self._held(letter.notice, JUST_NOW)
         except SendError:  # it is out; that nobody could ask again takes nothing from that
             held = False
         return Sent(message.id, held=held)
 
-    async def holds(self, item: Item) -> bool | None:
+    async def holds(self, notice: Notice) -> bool | None:
         """Look for it among what the server holds."""
-        return await self._held(item, SINCE)
+        return await self._held(notice, SINCE)
 
-    async def _held(self, item: Item, since: str) -> bool:
+    async def _held(self, notice: Notice, since: str) -> bool:
         reply = await self._poll(self._topic, since)
-        text = _text(item).decode()
+        own = (_text(notice).decode(), notice.title)
         return any(
-            message.sequence_id == item.id or (message.message, message.title) == (text, item.title)
+            message.sequence_id == notice.id or (message.message, message.title) == own
             for message in _messages(reply.body)
         )
 
@@ -150,6 +157,7 @@ class Ntfy:
         return self._settings.ca_file
 
     async def _poll(self, topic: str, since: str) -> Reply:
+        await self.asking()
         url = f"{topic}/json?poll=1&since={quote(since, safe='')}"
         headers = self._authorisation()
         return await self._ask(Ask(url, "GET", headers, b"", self._ca, MAX_POLL_BYTES))
@@ -172,17 +180,17 @@ class Ntfy:
     def _authorisation(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._secret.token}"} if self._secret.token else {}
 
-    def _actions(self, item: Item) -> str:
+    def _actions(self, notice: Notice, url: str, *, shown: bool = False) -> str:
         actions = [
             {
                 "action": "http",
                 "label": _LABELS.get(button, button),
-                "url": self._reply_topic,
+                "url": url,
                 "method": "POST",
-                "body": word,
+                "body": HIDDEN if shown else word,
                 "clear": button != "seen",
             }
-            for button, word in item.tokens.items()
+            for button, word in notice.tokens.items()
         ]
         return msgspec.json.encode(actions).decode()
 
@@ -206,8 +214,8 @@ def _messages(body: bytes) -> Iterator[_Message]:
             yield message
 
 
-def _text(item: Item) -> bytes:
-    return item.text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore").encode()
+def _text(notice: Notice) -> bytes:
+    return notice.text.encode()[:MAX_TEXT_BYTES].decode(errors="ignore").encode()
 
 
 def _header(text: str) -> str:

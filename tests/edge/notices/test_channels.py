@@ -21,6 +21,7 @@ from edge.notices.content import Item
 from edge.notices.secret import Secret
 from edge.records import Priority
 from tests.edge.notices.far_away import TOKEN, TOPIC, Far, authority, server_side, serving
+from tests.edge.notices.untold import free, sent
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def item(**more: Any) -> Item:
 
 def send(far: Far, what: Item, settings: Settings | None = None, token: str = "") -> Sent:
     lines = (f"{far.url}/{TOPIC}", token) if token else (f"{far.url}/{TOPIC}",)
-    return asyncio.run(NTFY.open(settings or Settings(), Secret(lines)).send(what))
+    return sent(NTFY.open(settings or Settings(), Secret(lines)), what)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +48,12 @@ def send(far: Far, what: Item, settings: Settings | None = None, token: str = ""
 def test_a_notice_arrives_with_its_loudness_and_its_id(
     far: Far, priority: str, loudness: int
 ) -> None:
-    sent = send(far, item(priority=Priority(priority), title="Übergabe"))
+    told = send(far, item(priority=Priority(priority), title="Übergabe"))
     (message,) = far.topic(TOPIC)
     assert (message["message"], message["priority"]) == ("Anna, é", loudness)
     assert str(make_header(decode_header(message["title"]))) == "Übergabe"
     assert message["sequence_id"] == "hw0123"
-    assert sent == Sent(message["id"], held=True)
+    assert told == Sent(message["id"], held=True)
 
 
 def test_that_the_server_holds_it_is_asked_not_believed(far: Far) -> None:
@@ -66,10 +67,10 @@ def test_what_arrived_although_nobody_said_so_is_found(sequences: bool) -> None:
         far.fault = {"lose": True}
         opened = NTFY.open(Settings(), Secret((f"{far.url}/{TOPIC}",)))
         with pytest.raises(SendError) as told:
-            asyncio.run(opened.send(item()))
+            sent(opened, item())
         assert told.value.arrived
-        assert asyncio.run(opened.holds(item())) is True
-        assert asyncio.run(opened.holds(item(id="hw9", text="another"))) is False
+        assert asyncio.run(opened.holds(item().out())) is True
+        assert asyncio.run(opened.holds(item(id="hw9", text="another").out())) is False
 
 
 def test_a_token_is_sent_to_the_server_and_never_in_a_notice(far: Far) -> None:
@@ -91,7 +92,7 @@ def test_buttons_lead_to_a_topic_nobody_can_guess(far: Far) -> None:
 
 
 def test_words_are_heard_once(far: Far) -> None:
-    opened = NTFY.open(Settings(), Secret((f"{far.url}/{TOPIC}",)))
+    opened = free(NTFY.open(Settings(), Secret((f"{far.url}/{TOPIC}",))))
     assert asyncio.run(opened.replies()) == ()
     for word in ("one", "two"):
         far.publish(ntfy.reply_topic(TOPIC), word, {})
@@ -163,7 +164,7 @@ def test_what_is_no_topic_is_refused(url: str) -> None:
 def apprise(far: Far, query: str = "", **more: Any) -> Sent:
     kind = "jsons" if far.scheme == "https" else "json"
     url = f"{kind}://localhost:{far.server_address[1]}/{TOPIC}{query}"
-    return asyncio.run(APPRISE.open(AppriseSettings(**more), Secret((url,))).send(item()))
+    return sent(APPRISE.open(AppriseSettings(**more), Secret((url,))), item())
 
 
 def test_apprise_sends_and_that_is_all_it_can_say(far: Far) -> None:
@@ -200,5 +201,5 @@ def test_apprise_bears_ten_megabytes(far: Far) -> None:
 def test_an_address_apprise_does_not_know_is_told() -> None:
     opened = APPRISE.open(AppriseSettings(), Secret(("nosuchservice://x",)))
     with pytest.raises(SendError, match="knows no such address") as told:
-        asyncio.run(opened.send(content.test("a", "box", "1")))
+        sent(opened, content.test("a", "box", "1"))
     assert not told.value.arrived

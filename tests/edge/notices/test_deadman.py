@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from edge.notices import deadman as deadman_module
 from edge.notices.deadman import Progress, Watcher, ping
 from edge.notices.secret import Secret
 from tests.edge.notices.far_away import Far, serving
+from tests.edge.notices.untold import alone
 
 URL = "/ping/0123456789abcdef"
 
@@ -73,7 +75,7 @@ def test_a_monitor_that_began_again_has_come_on() -> None:
 
 
 def test_pings_and_failures_reach_the_watcher_without_a_word_about_anybody(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(deadman_module, "RETRY_S", 0.05)
     now = [1000.0]
@@ -82,7 +84,8 @@ def test_pings_and_failures_reach_the_watcher_without_a_word_about_anybody(
         told: list[Board | None] = [board(1000.0)]
         secret = Secret((far.url + URL,))
         settings = msgspec.structs.replace(Deadman(), every_s=1.0)
-        watcher = Watcher(settings, secret, lambda: (told[0], now[0]), lambda: now[0])
+        seen = (lambda: (told[0], now[0]), lambda: now[0])
+        watcher = Watcher(settings, secret, *seen, alone(tmp_path))
         task = asyncio.get_running_loop().create_task(watcher.run())
         try:
             await until(lambda: far.posts(URL))
@@ -113,7 +116,7 @@ async def until(done: Any) -> None:
     raise AssertionError("it did not happen within 8 s")
 
 
-def test_a_watcher_that_cannot_be_reached_is_told_without_its_address() -> None:
-    told = asyncio.run(ping(Secret(("http://localhost:1" + URL,)), "ping"))
+def test_a_watcher_that_cannot_be_reached_is_told_without_its_address(tmp_path: Path) -> None:
+    told = asyncio.run(ping(Secret(("http://localhost:1" + URL,)), "ping", alone(tmp_path)))
     assert "localhost cannot be asked" in told
     assert "0123456789abcdef" not in told

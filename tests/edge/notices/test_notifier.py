@@ -17,10 +17,14 @@ import edge.notices.channels
 from edge.cli._shared import plugin_defaults
 from edge.clock import BootClock
 from edge.config import Config, load
+from edge.config.consent import write_switches
 from edge.control import (
+    WITHHELD,
     Acknowledge,
+    Became,
     ControlError,
     Delivered,
+    Leaves,
     Notices,
     NoticesProof,
     NoticesState,
@@ -29,6 +33,7 @@ from edge.control import (
 from edge.control.board import NOTICES_SOCKET, Board
 from edge.control.server import ControlServer
 from edge.discover import discover
+from edge.egress.departure import Departure
 from edge.notices import notifier as notifier_module
 from edge.notices.channels import Channel
 from edge.notices.memory import Memory
@@ -72,12 +77,18 @@ class Monitor:
         self.proof = 0
         self.proofs: list[NoticesProof] = []
         self._tick_s = self.clock.now_s()
+        self.left: list[Departure] = []
+        self.became: list[Became] = []
+        self.refuses: set[str] = set()
+        self.withheld: tuple[str, ...] = ()
 
     def show(self, *standing: Any, ended: tuple[Any, ...] = ()) -> None:
         self.standing, self.ended, self.change = standing, ended, self.change + 1
 
     async def _answer(self, request: Request) -> Any:
         match request:
+            case Leaves() | Became():
+                self._see(request)
             case Notices(after=after):
                 for _ in range(10):
                     if after == self.change:
@@ -87,12 +98,10 @@ class Monitor:
                 return Board(
                     self.change, self.run_id, "boot", "bedroom", self._tick_s, now_s, None,
                     ready=True, standing=self.standing, ended=self.ended, proof=self.proof,
+                    withheld=self.withheld,
                 )  # fmt: skip
             case Delivered():
-                if request.alert_id == "unknown":
-                    raise ControlError("there is no alert")
-                await asyncio.sleep(self.stores_in_s)
-                self.delivered.append(request)
+                await self._deliver(request)
             case NoticesState():
                 self.state = request
             case NoticesProof():
@@ -100,6 +109,20 @@ class Monitor:
             case Acknowledge():
                 self.acknowledged.append(request)
         return {}
+
+    async def _deliver(self, request: Delivered) -> None:
+        if request.alert_id == "unknown":
+            raise ControlError("there is no alert")
+        await asyncio.sleep(self.stores_in_s)
+        self.delivered.append(request)
+
+    def _see(self, request: Leaves | Became) -> None:
+        if isinstance(request, Became):
+            self.became.append(request)
+        elif request.what.kind in self.refuses:
+            raise ControlError(f"{WITHHELD}consent is off")
+        else:
+            self.left.append(request.what)
 
 
 class Scene:
@@ -364,3 +387,103 @@ def test_what_it_may_be_told_holds_no_measured_value() -> None:
     fields = {field.name for field in msgspec.structs.fields(Board)}
     fields |= {field.name for field in msgspec.structs.fields(type(alert()))}
     assert not fields & {"evidence", "vitals", "values", "score", "patients", "readings", "notes"}
+
+
+def test_every_message_is_told_before_it_leaves_word_for_word(tmp_path: Path) -> None:
+    async def body(scene: Scene) -> None:
+        await scene.monitor.server.start()
+        scene.start()
+        scene.monitor.show(alert())
+        await scene.until(lambda: len(scene.monitor.became) == 2)
+        (post,) = scene.far.posts(f"/{TOPIC}")
+        (what,) = [one for one in scene.monitor.left if one.kind == "notice"]
+        assert what.body.decode() == post[3]
+        assert {**what.headers, "X-Actions": ""} == {
+            **{name: post[2][name] for name in what.headers},
+            "X-Actions": "",
+        }
+        assert (what.destination, what.host, what.process) == ("anna", "localhost", "notify")
+        assert what.refs == (alert().id,)
+        assert [(one.uuid, one.stage) for one in scene.monitor.became] == [
+            (what.uuid, "sent"), (what.uuid, "received"),
+        ]  # fmt: skip
+        n_asked = sum(one.kind == "question" for one in scene.monitor.left)
+        assert n_asked == sum(one[0] == "GET" for one in scene.far.requests)
+        told = msgspec.json.encode(scene.monitor.left).decode()
+        assert TOPIC not in told
+        assert post[2]["X-Actions"].partition('"body":"')[2].partition('"')[0] not in told
+
+    play(tmp_path, body)
+
+
+def test_what_the_monitor_refuses_is_not_sent_and_not_tried_again(tmp_path: Path) -> None:
+    async def body(scene: Scene) -> None:
+        await scene.monitor.server.start()
+        scene.monitor.refuses = {"notice", "question"}
+        scene.start()
+        scene.monitor.show(alert())
+        await scene.until(lambda: any("withheld" in one.detail for one in scene.monitor.delivered))
+        await asyncio.sleep(0.3)
+        assert scene.far.requests == []
+
+    play(tmp_path, body)
+
+
+def test_with_consent_off_nothing_is_made_and_what_came_meanwhile_is_told_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    async def body(scene: Scene) -> None:
+        await scene.monitor.server.start()
+        scene.monitor.withheld = ("notices",)
+        scene.monitor.refuses = {"notice", "question"}
+        scene.monitor.show(alert())
+        scene.start()
+        await scene.until(lambda: scene.monitor.state is not None)
+        await asyncio.sleep(0.3)
+        assert (scene.far.requests, scene.monitor.delivered) == ([], [])
+        scene.monitor.withheld, scene.monitor.refuses = (), set()
+        scene.monitor.show(alert())
+        await scene.until(lambda: len(scene.titles()) == 1)
+
+    play(tmp_path, body)
+
+
+def test_that_the_monitor_is_gone_is_sent_and_told_when_it_is_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier_module, "GONE_S", 0.5)
+
+    async def body(scene: Scene) -> None:
+        await scene.monitor.server.start()
+        scene.start()
+        await scene.until(lambda: scene.monitor.state is not None)
+        scene.monitor.ticks = False
+        await scene.monitor.server.close()
+        await scene.until(lambda: len(scene.titles()) == 1)
+        n_before = len(scene.monitor.left)
+        scene.monitor.ticks = True
+        await scene.monitor.server.start()
+        await scene.until(lambda: len(scene.titles()) == 2)  # it is back
+        await scene.until(lambda: any(one.about == "gone" for one in scene.monitor.left))
+        (late,) = [one for one in scene.monitor.left[n_before:] if one.about == "gone"]
+        assert late.late
+        assert late.body.decode() == scene.far.posts(f"/{TOPIC}")[0][3]
+        await scene.until(lambda: not (scene.folder / "notices.untold").exists())
+
+    play(tmp_path, body)
+
+
+def test_without_consent_nobody_is_told_that_the_monitor_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifier_module, "GONE_S", 0.2)
+    monkeypatch.setattr(notifier_module, "GRACE_S", 0.0)
+
+    async def body(scene: Scene) -> None:
+        write_switches(scene.folder, {"notices": False})  # it never hears a monitor
+        made = scene.start()
+        await scene.until(lambda: made._memory.gone)
+        await asyncio.sleep(0.3)
+        assert scene.far.requests == []
+
+    play(tmp_path, body)

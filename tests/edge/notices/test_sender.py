@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from edge.config import Notice
+from edge.egress.messages import NoticeOut, TestOut
 from edge.notices import sender as sender_module
-from edge.notices.channels import SendError, Sent
+from edge.notices.channels import Letter, SendError, Sent
 from edge.notices.channels.ntfy import CHANNEL, Settings
 from edge.notices.content import Item
 from edge.notices.memory import Memory, MemoryFile
@@ -19,6 +20,7 @@ from edge.notices.secret import Secret
 from edge.notices.sender import Sender
 from edge.records import Priority
 from tests.edge.notices.far_away import TOPIC, Far, serving
+from tests.edge.notices.untold import alone, nobody
 
 WAY = Notice(channel="ntfy", name="anna", url_file="x", settings=Settings(), n_burst=2)
 
@@ -41,8 +43,8 @@ class Desk:
         opened, buttons = CHANNEL.open(self.settings, secret), CHANNEL.buttons(self.settings)
         now_s = asyncio.get_running_loop().time
         made = Sender(
-            WAY, opened, buttons, self.memory, self.file, now_s, chance=lambda: 0.0,
-            scrub=secret.scrub,
+            WAY, opened, buttons, self.memory, self.file, now_s, alone(self.folder),
+            chance=lambda: 0.0, scrub=secret.scrub,
         )  # fmt: skip
         made.answered = self.acknowledged.append
         return made
@@ -69,6 +71,23 @@ class Desk:
 
     def stages(self, alert_id: str) -> list[tuple[str, str]]:
         return [(r.stage, r.detail) for r in self.memory.reports if r.alert_id == alert_id]
+
+
+class Plain:
+    """A channel to nowhere."""
+
+    host = "nowhere"
+    asking = staticmethod(nobody)
+
+    def letter(self, notice: NoticeOut | TestOut) -> Letter:
+        return Letter(notice, {}, {}, notice.text.encode())
+
+    async def holds(self, notice: NoticeOut | TestOut) -> bool | None:
+        del notice
+        return None
+
+    async def replies(self) -> tuple[str, ...] | None:
+        return None
 
 
 def run(body: Callable[[Desk], Any], folder: Path, settings: Settings | None = None) -> None:
@@ -197,18 +216,15 @@ def test_by_default_nothing_that_comes_back_acknowledges(tmp_path: Path) -> None
 
 
 def test_an_alarm_does_not_wait_for_a_question_that_hangs(tmp_path: Path) -> None:
-    class Hangs:
+    class Hangs(Plain):
         sent: list[str]
 
         def __init__(self) -> None:
             self.sent = []
 
-        async def send(self, what: Item) -> Sent:
-            self.sent.append(what.id)
+        async def send(self, letter: Letter) -> Sent:
+            self.sent.append(letter.notice.id)
             return Sent()
-
-        async def holds(self, _: Item) -> bool | None:
-            return None
 
         async def replies(self) -> tuple[str, ...] | None:
             await asyncio.sleep(3600.0)
@@ -229,22 +245,17 @@ def test_an_alarm_does_not_wait_for_a_question_that_hangs(tmp_path: Path) -> Non
 
 
 def test_a_channel_with_a_fault_of_its_own_is_tried_again(tmp_path: Path) -> None:
-    class Broken:
+    class Broken(Plain):
         n_calls = 0
 
-        async def send(self, _: Item) -> Sent:
+        async def send(self, letter: Letter) -> Sent:
+            del letter
             self.n_calls += 1
             if self.n_calls == 1:
                 raise ZeroDivisionError
             if self.n_calls == 2:
                 raise SendError("not now")
             return Sent()
-
-        async def holds(self, _: Item) -> bool | None:
-            return None
-
-        async def replies(self) -> tuple[str, ...] | None:
-            return None
 
     async def body(desk: Desk) -> None:
         desk.sender._opened = Broken()
@@ -274,3 +285,19 @@ def test_what_cannot_be_read_is_put_aside(tmp_path: Path) -> None:
         assert MemoryFile(tmp_path).read() is None
         assert file.path.with_suffix(".damaged").read_bytes() == content
         assert not file.path.exists()
+
+
+def test_what_waits_is_let_go_where_people_let_it_leave_no_more(tmp_path: Path) -> None:
+    async def body(desk: Desk) -> None:
+        plain = msgspec.structs.replace(item(1), text="p1. SpO2 80 %", plain="p1.")
+        desk.sender.put(plain)
+        desk.sender.put(item(2))
+        desk.sender.withhold(("notice_details",))
+        assert [one.text for one in desk.memory.waiting["anna"]] == ["p1.", "text"]
+        desk.sender.withhold(("notices",))
+        assert desk.memory.waiting["anna"] == []
+        assert ("failed", "withheld: consent to notices is off") in desk.stages("a1")
+        await desk.file.settled()
+        assert desk.far.requests == []
+
+    run(body, tmp_path)
