@@ -23,6 +23,8 @@ from edge.config.kept import (
     Who,
     flatten,
 )
+from edge.config.void import void_value
+from edge.config.words import new_ref
 from edge.control import ChangeLimits
 from edge.events import BegunLimits, Facts, Limits, RuleLimits
 from edge.records import LimitAct, Priority, Role
@@ -78,7 +80,7 @@ def decide(config: Config, request: ChangeLimits, at: str, reload: Reload) -> De
     patient = _patient(config, request.patient)
     if request.role is Role.PATIENT:
         raise LimitsError("limits are for carers and clinicians; the patient does not set them")
-    who = Who(request.by.strip(), request.role.value, at, request.why.strip())
+    who = Who(request.by.strip(), request.role.value, at, request.why.strip(), new_ref())
     if not who.by or not who.why:
         raise LimitsError('say who changes it and why: --by NAME --why "..."')
     before = config.kept.get(patient, KeptPatient())
@@ -145,7 +147,8 @@ def _kept(
         return replace(before, scale=KeptScale(request.scale, who))
     preset = _preset(request, who)
     if request.act is LimitAct.NEW_PATIENT:
-        return KeptPatient(preset=preset, void=dict(flatten(table)), new_patient=who)
+        void = {key: void_value(key, value) for key, value in flatten(table)}
+        return KeptPatient(preset=preset, void=void, new_patient=who)
     of_limits = {k: v for k, v in flatten(table) if k == "preset" or k.startswith("alarms.")}
     return replace(before, alarms={}, preset=preset, void={**before.void, **of_limits})
 

@@ -69,6 +69,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "whatif": "The patient's own past under other limits.",
     "unlock": "Give the running monitor the passphrase of its key.",
     "vault": "The raw packets kept here: list, verify, forget, change the key.",
+    "forget": "Erase records and raw packets of a span, a patient, or all.",
     "config": "Every setting in force, and where it was set.",
     "doctor": "Check the box end to end and say how to mend what is wrong.",
 }

@@ -22,10 +22,12 @@ from edge.cli._shared import (
     plugin_defaults,
 )
 from edge.cli._unlocking import keys_of
+from edge.cli._words import kept_with_words
 from edge.clock import BootClock
 from edge.config import Config, ConfigError
 from edge.config.changes import in_force
-from edge.config.kept import FILE, Kept, read_kept, write_kept
+from edge.config.kept import FILE, Kept, write_kept
+from edge.config.words import words_of
 from edge.control import ChangeLimits, ControlError, Ping
 from edge.control.client import ControlClient
 from edge.discover import discover
@@ -35,6 +37,7 @@ from edge.pipeline.alarms import Alarms
 from edge.pipeline.kept import Remembered, pack, unpack
 from edge.pipeline.limits import alert_rule, scale_record, take_limits
 from edge.pipeline.rules import PatientRules
+from edge.pseudonyms import Pseudonym, new_id
 from edge.records import AlarmEvent, Alert, LimitAct, Outcome, SettingChange
 from edge.store import DATABASE, KeptAlerts, Run, Store, StoreError
 
@@ -51,7 +54,7 @@ class KeptOrSetAside:
     def __call__(self, folder: Path) -> Kept:
         """Return what is kept in a data directory."""
         try:
-            return read_kept(folder)
+            return kept_with_words(folder)
         except ConfigError as error:
             self.put_aside(folder, error)
             return {}
@@ -167,6 +170,9 @@ def _write(config: Config, decision: Decision) -> list[SettingChange]:
         records = list(_records(config, decision, clock.now_s(), run.run_id))
         if decision.told.act is LimitAct.NEW_PATIENT:
             records += _clear_bed(store, decision, clock)
+            _call_anew(store, decision.told.patient, clock.now_s())
+        for words in words_of(decision.kept):
+            store.backlog.name(words, clock.now_s())
         write_kept(folder, decision.kept)
         store.backlog.add_clock(clock.read())
         store.add(Outcome(tuple(records)), clock.now_s())
@@ -197,6 +203,12 @@ def _records(
     if decision.facts is not None:
         scale = next(one.spo2_scale for one in config.patients if one.id == told.patient)
         yield from scale_record(decision.facts, scale, now_s)
+
+
+def _call_anew(store: Store, patient: str, now_s: float) -> None:
+    """Give who lies there now another name outside, where the one before had one."""
+    if any(one.patient == patient for one in store.pseudonyms()):
+        store.backlog.name(Pseudonym(patient, new_id()), now_s)
 
 
 def _clear_bed(store: Store, decision: Decision, clock: BootClock) -> list[Alert | AlarmEvent]:

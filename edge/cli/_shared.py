@@ -167,12 +167,12 @@ def load_config(
     edge.config.ConfigError
         Told by `edge.cli`; a command lets it pass.
     """
+    from edge.cli._words import kept_with_words
     from edge.config import load
-    from edge.config.kept import read_kept
 
     overrides = {"box.data_dir": str(data_dir)} if data_dir is not None else {}
     known = plugins or plugin_defaults()
-    return load(find_config(config), known, overrides=overrides, kept=kept or read_kept)
+    return load(find_config(config), known, overrides=overrides, kept=kept or kept_with_words)
 
 
 def homeward_version() -> str:

@@ -41,6 +41,7 @@ def command(
     configuration cannot be used; so it also checks a file before the monitor is restarted.
     """
     from edge.config import as_toml, effective, json_schema
+    from edge.config.names import names_among
 
     if json + schema + toml > 1:
         typer.echo("homeward: choose one of --json, --schema and --toml", err=True)
@@ -50,6 +51,8 @@ def command(
         typer.echo(json_text.dumps(json_schema(plugins), indent=2, ensure_ascii=False))
         return DONE
     settings = load_config(config, data_dir, plugins)
+    for warning in names_among(settings):
+        typer.echo(f"homeward: {warning}", err=True)
     if toml:
         typer.echo(as_toml(settings, plugins), nl=False)
         return DONE

@@ -30,11 +30,12 @@ from edge.cli._names import know_names
 from edge.cli._shared import CommandError, ConfigFile, DataDir, homeward_version
 from edge.clock import BootClock
 from edge.config import Config, Source, as_document
+from edge.config.retention import kept_days
 from edge.daemon import Beginning, Daemon, Link, Places
 from edge.daemon.local import Chosen
 from edge.daemon.model import LiveModel
 from edge.daemon.noticeboard import Noticed
-from edge.daemon.resume import clock_was_set, kept_in, tested_in
+from edge.daemon.resume import Tested, clock_was_set, kept_in, pseudonyms_in, tested_in
 from edge.daemon.vaultstate import bounds_of
 from edge.devices import load
 from edge.discover import discover
@@ -130,8 +131,7 @@ def command(
         )
         daemon.outgoing.begin(settings)
         daemon.let_limits_change(settings, reload, limits_trouble)
-        daemon.be_heard_with(*_annunciators(settings))
-        daemon.test_itself(settings, tested)
+        _fit_out(daemon, settings, tested)
         code = await daemon.run()
         if daemon.hangs:
             lines.close()
@@ -148,6 +148,14 @@ def _places(config: Config, log: Path | None) -> Places:
     folder = config.box.data_dir
     bounds = bounds_of(config.vault) if config.vault.enabled else None
     return Places(folder / DATABASE, config.box.socket, log, folder, bounds, config.store)
+
+
+def _fit_out(daemon: Daemon, config: Config, tested: Tested) -> None:
+    """Tell the daemon how it is heard, how it tests itself, and how long it keeps records."""
+    daemon.be_heard_with(*_annunciators(config))
+    daemon.test_itself(config, tested)
+    daemon.keep_for(kept_days(config.retention))
+    daemon.pseudonyms.know(pseudonyms_in(config.box.data_dir / DATABASE))
 
 
 def _annunciators(config: Config) -> list[Chosen]:

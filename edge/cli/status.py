@@ -83,8 +83,9 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
         print_json({"record": "patient", **patient})
     for alert in live["alerts"]:
         print_json(alert)
-    decided = ("limits", report["limits"])
-    for kind, ones in (("mute", live["mutes"]), ("watch", live["watches"]), decided):
+    outside = [{"patient": who, "id": name} for who, name in report["pseudonyms"].items()]
+    decided = ("limits", report["limits"]), ("pseudonym", outside)
+    for kind, ones in (("mute", live["mutes"]), ("watch", live["watches"]), *decided):
         for one in ones:
             print_json({"record": kind, **one})
     for sensor in live["sensors"]:
@@ -204,7 +205,9 @@ def _print_alarm_path(path: dict[str, Any] | None, out: Any) -> None:  # noqa: A
 
 
 def _print_limits(report: dict[str, Any], out: Any) -> None:  # noqa: ANN401  # rich's console
-    """Say what people decided about how each patient is watched, where they did."""
+    """Say what people decided about how each patient is watched, and what they are called."""
+    for patient, name in report["pseudonyms"].items():
+        out.print(Text(f"{patient} is called {name} in all that leaves this box"))
     for one in report["limits"]:
         told = [f"preset {one['preset']}"] if one["preset"] else []
         if one["n_own"]:

@@ -12,6 +12,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     complaints  faults, gathered, with the mend
     fields      one table against its struct or rule
     checks      settings that contradict each other
+    retention   how long records are kept
     selftest    when the box tests its alarm path
     vault       how much is kept of the raw packets
     store       what the records do when the disk is full

@@ -1,7 +1,8 @@
 """What people changed with `homeward limits`: a file in the data directory, over the settings file.
 
 It is written whole and put in its place in one step, with a digest over it, so that a power cut
-leaves the old one or the new one. Every value carries who set it, as what, when and why.
+leaves the old one or the new one. Every value carries as what, when and by a random reference who
+set it and why: those words are of people, and stand with the records (`edge.config.words`).
 
 What counts for a patient, the last one first: what is kept here, a preset that was chosen here, and
 what the settings file says. A preset chosen here, and a new patient, put aside what the file says
@@ -11,28 +12,40 @@ counts again as soon as it says something else there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from edge.config.settings import ConfigError, Document, Patient
+from edge.config.void import is_void
 
 FILE: Final = "limits.json"
 _PREFIX: Final = ".limits-"
+_VERSIONS: Final = (1, 2)
+"""1: with who and why in clear, as an older Homeward wrote it."""
 
 
-class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who did it, as what, when (UTC, as 2026-03-01T08:00:00Z) and why."""
+class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who did it, as what, when (UTC, as 2026-03-01T08:00:00Z) and why.
+
+    Attributes
+    ----------
+    ref : str
+        Under which `by` and `why` stand with the records; in the file they are empty.
+    """
 
     by: str
     role: str
     at: str
     why: str
+    ref: str = ""
 
     @property
     def words(self) -> str:
@@ -114,7 +127,7 @@ def read_kept(folder: Path) -> Kept:
         stored = msgspec.json.decode(text, type=_File)
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path} is damaged ({error}); {mend}") from error
-    if stored.version != 1:
+    if stored.version not in _VERSIONS:
         raise ConfigError(
             f"{path} was written by a newer Homeward (version {stored.version}): install it again"
         )
@@ -123,20 +136,41 @@ def read_kept(folder: Path) -> Kept:
     return stored.patients
 
 
+def holds_words(folder: Path) -> bool:
+    """Return whether the file says who decided something, as an older Homeward wrote it.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, or is not what was written.
+    """
+    found: list[Who] = []
+
+    def see(who: Who) -> Who:
+        found.append(who)
+        return who
+
+    each_who(read_kept(folder), see)
+    return any(who.by or who.why for who in found)
+
+
 def write_kept(folder: Path, kept: Kept) -> None:
-    """Put what is kept in the place of what was.
+    """Put what is kept in the place of what was, without who decided it and why.
+
+    Those words are to be with the records before (`edge.config.words.words_of`).
 
     Raises
     ------
     OSError
         The disk will not have it; the old file stands.
     """
-    patients = dict(kept)
-    stored = _File(1, patients, _digest(patients))
+    patients = dict(without_words(kept))
+    stored = _File(_VERSIONS[-1], patients, _digest(patients))
     text = msgspec.json.format(msgspec.json.encode(stored), indent=1)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in folder.glob(f"{_PREFIX}*"):  # of a program that was killed while it wrote
         left.unlink(missing_ok=True)
+    before = _open_to_overwrite(folder / FILE)
     handle, name = tempfile.mkstemp(dir=folder, prefix=_PREFIX)
     try:
         with os.fdopen(handle, "wb") as new:
@@ -149,12 +183,32 @@ def write_kept(folder: Path, kept: Kept) -> None:
         Path(name).replace(folder / FILE)
     except OSError:
         Path(name).unlink(missing_ok=True)
+        if before is not None:
+            os.close(before)
         raise
+    if before is not None:
+        _overwrite(before)
     place = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(place)
     finally:
         os.close(place)
+
+
+def _open_to_overwrite(path: Path) -> int | None:
+    """Return the open file of before, where there is one: it may hold words in clear."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return None  # there is none, or it cannot be written: nothing is lost by leaving it
+
+
+def _overwrite(file: int) -> None:
+    """Overwrite a file that has no name any more, as far as its disk does that in place."""
+    with contextlib.suppress(OSError):  # what was to be written is written
+        os.pwrite(file, bytes(os.fstat(file).st_size), 0)
+        os.fsync(file)
+    os.close(file)
 
 
 def set_aside(document: Document, kept: Kept) -> Document:
@@ -201,7 +255,7 @@ def as_kept(patient: Patient, kept: Kept) -> Patient:
 
 def without_void(table: Mapping[str, Any], void: Mapping[str, Any]) -> dict[str, Any]:
     """Return a patient's table of the settings file without what does not count."""
-    return unflatten({k: v for k, v in flatten(table) if k not in void or void[k] != v})
+    return unflatten({k: v for k, v in flatten(table) if k not in void or not is_void(void[k], v)})
 
 
 def flatten(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -223,6 +277,29 @@ def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
             inner = inner.setdefault(name, {})
         inner[last] = value
     return table
+
+
+def without_words(kept: Kept) -> Kept:
+    """Return what is kept without who decided it and why, where those have a reference."""
+    return each_who(kept, lambda who: replace(who, by="", why="") if who.ref else who)
+
+
+def each_who(kept: Kept, change: Callable[[Who], Who]) -> Kept:
+    """Return what is kept with every `Who` changed."""
+
+    def value(one: KeptValue) -> KeptValue:
+        return replace(one, who=change(one.who))
+
+    return {
+        patient: replace(
+            one,
+            alarms={r: {k: value(v) for k, v in t.items()} for r, t in one.alarms.items()},
+            preset=one.preset and replace(one.preset, who=change(one.preset.who)),
+            scale=one.scale and replace(one.scale, who=change(one.scale.who)),
+            new_patient=one.new_patient and change(one.new_patient),
+        )
+        for patient, one in kept.items()
+    }
 
 
 def _digest(patients: Mapping[str, KeptPatient]) -> str:

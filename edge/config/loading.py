@@ -20,6 +20,7 @@ from edge.config.fields import is_table, read_struct
 from edge.config.kept import Kept, as_kept, set_aside, tables_by_id
 from edge.config.layers import read_alarms
 from edge.config.notices import read_notices
+from edge.config.retention import Retention
 from edge.config.selftest import SelfTest
 from edge.config.settings import (
     TABLES,
@@ -231,6 +232,7 @@ def _checked(
         selftest=SelfTest(**tables["selftest"]),
         vault=Vault(**tables["vault"]),
         store=Store(**tables["store"]),
+        retention=Retention(**tables["retention"]),
         kept=kept,
         tables=tables_of,
     )

@@ -6,6 +6,7 @@ rules and of readers live in their own files and reach this floor as `PluginDefa
     this file   the box, patients and sources, alarm rules, and all of it together
     alerting    how findings become alerts, and who is told
     consent     what may leave the box
+    retention   how long records are kept
     selftest    when the box tests its alarm path
     vault       how much is kept of the raw packets
     store       what the records do when the disk is full
@@ -31,6 +32,7 @@ from edge.config.plugins import (
     ReaderDefaults,
     RuleDefaults,
 )
+from edge.config.retention import Retention
 from edge.config.selftest import SelfTest
 from edge.config.store import Store
 from edge.config.units import UNIT_WORDS, unit_of
@@ -61,6 +63,7 @@ __all__ = [
     "Patient",
     "PluginDefaults",
     "ReaderDefaults",
+    "Retention",
     "Ring",
     "RuleDefaults",
     "Source",
@@ -283,6 +286,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     selftest: SelfTest = SelfTest()
     vault: Vault = Vault()
     store: Store = Store()
+    retention: Retention = Retention()
     origins: Mapping[str, str] = {}
     kept: Mapping[str, KeptPatient] = {}
     tables: Mapping[str, Document] = {}
@@ -301,5 +305,6 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "selftest": SelfTest,
     "vault": Vault,
     "store": Store,
+    "retention": Retention,
 }
 """The tables that hold nothing but their own struct's fields."""

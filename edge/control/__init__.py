@@ -276,6 +276,26 @@ class VaultBack(_Request, frozen=True, tag="vault_back"):
 
 
 VaultRequest: TypeAlias = Unlock | VaultAside | VaultStay | VaultBack
+
+
+class Forget(_Request, frozen=True, tag="forget"):
+    """A person wants records forgotten; see `edge.store.wanted.Wanted`.
+
+    Attributes
+    ----------
+    from_s, to_s : float | None
+        Wall time, seconds since 1970; None: from the first, to the last.
+    dry_run : bool
+        Only say what would be forgotten.
+    """
+
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    from_s: float | None = None
+    to_s: float | None = None
+    patient: Annotated[str, Meta(max_length=64)] = ""
+    dry_run: bool = False
+
+
 SelfTestRequest: TypeAlias = BeginSelfTest | FollowSelfTest | AnswerSelfTest
 Request: TypeAlias = (
     Ping
@@ -297,4 +317,5 @@ Request: TypeAlias = (
     | ForgetSent
     | SelfTestRequest
     | VaultRequest
+    | Forget
 )

@@ -69,8 +69,10 @@ from edge.daemon.vaultdesk import VaultDesk
 from edge.events import BegunLimits, Facts
 from edge.limits import Reload, begun_limits
 from edge.pipeline import TICK_S, Pipeline
+from edge.pseudonyms import Pseudonyms
 from edge.records import Outcome
 from edge.store import Run
+from edge.store.retention import Retention
 
 __all__ = ["Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
 
@@ -199,6 +201,15 @@ class Daemon:
         tests.notice = partial(self.notices.round_trip.prove, sends=config.selftest.notices)
         return tests
 
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """What patients are called in all that leaves the box."""
+        return self._answers.pseudonyms
+
+    def keep_for(self, days: Mapping[str, float]) -> None:
+        """Forget records after so many days; see `edge.store.retention`."""
+        self._recorder.keep_for(Retention(days, self._clock.now_s()))
+
     def let_limits_change(self, config: Config, reload: Reload, trouble: str = "") -> None:
         """Let people change the limits of `config` while it runs; `trouble`: some were lost."""
         self.limits = begun_limits(config)
@@ -220,6 +231,7 @@ class Daemon:
         self._begin()
         recording = loop.create_task(self._recorder.run())
         ticking = loop.create_task(self._tick_until_stopped())
+        settling = loop.create_task(self._answers.settle())
         try:
             self._local.open(self._chosen)
             self._intake.start()
@@ -231,7 +243,7 @@ class Daemon:
                 _log.error("the monitor is broken and stops", exc_info=task.exception())
             return 1 if broken else 0
         finally:
-            await self._end(recording, ticking, listening, noticing)
+            await self._end(recording, ticking, settling, listening, noticing)
 
     async def _end(self, *tasks: asyncio.Task[None]) -> None:
         _notify("STOPPING=1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.clock import TimeQuality, WallLog
 from edge.config import Config
+from edge.config.words import Words
 from edge.control import (
     Acknowledge,
     Alerts,
@@ -22,6 +23,7 @@ from edge.control import (
     ControlError,
     Delivered,
     Enter,
+    Forget,
     ForgetSent,
     Leaves,
     Live,
@@ -42,6 +44,7 @@ from edge.control import (
 )
 from edge.control.board import NoticesReport
 from edge.daemon.consent import ConsentReport
+from edge.daemon.forgetting import forget
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
 from edge.daemon.limits import Desk, LimitsReport
 from edge.daemon.local import AnnunciatorReport
@@ -58,10 +61,13 @@ from edge.journal import NAMES
 from edge.limits import Reload
 from edge.live import Live as LiveNumbers
 from edge.pipeline import Pipeline
-from edge.records import Record
+from edge.pseudonyms import Pseudonym, Pseudonyms
+from edge.records import LimitAct, Record, SettingChange
 from edge.store import Run, StoreError
 
-DeskRequest: TypeAlias = ChangeConsent | ForgetSent | ChangeLimits | SelfTestRequest | VaultRequest
+DeskRequest: TypeAlias = (
+    ChangeConsent | Forget | ForgetSent | ChangeLimits | SelfTestRequest | VaultRequest
+)
 """What people decide, and what not every monitor does."""
 
 N_DECIMALS = 4
@@ -104,6 +110,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         How people who are not at the box are told.
     alarm_path : AlarmPath | None
         What the last self-test proved; None: this monitor does not test itself.
+    pseudonyms : Mapping[str, str]
+        What patients are called in all that leaves the box.
     limits, limits_trouble : tuple[LimitsReport, ...], str
         What people decided about how each patient is watched; why that could not be read.
     consent : ConsentReport | None
@@ -126,6 +134,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     limits_trouble: str = ""
     consent: ConsentReport | None = None
     vault: VaultState | None = None
+    pseudonyms: Mapping[str, str] = {}
 
 
 class Answers:
@@ -158,12 +167,23 @@ class Answers:
         self._desk: Desk | None = None
         self._limits_trouble = ""
         self.vault: VaultDesk | None = None
+        self.pseudonyms = Pseudonyms(keep=self._keep_name)
+        """What patients are called in all that leaves the box."""
 
     def let_limits_change(self, config: Config, reload: Reload, trouble: str) -> None:
         """Let people change limits from now on; until then they are refused."""
         self._limits_trouble = trouble
         self._desk = Desk(config, reload, self._people, self._now_s)
         self._desk.taken = self._go_by
+        self._desk.keep = self._keep_name
+
+    async def settle(self) -> None:
+        """Take to the records what an older Homeward kept beside them."""
+        if self._desk is not None:
+            await self._desk.move_words(self._recorder.stored)
+
+    def _keep_name(self, one: Pseudonym | Words) -> None:
+        self._recorder.backlog.name(one, self._now_s())
 
     def _go_by(self, config: Config) -> None:
         if self.self_tests is not None:
@@ -204,12 +224,24 @@ class Answers:
                 self.proof.handed_to(type(request).__name__.lower(), report.live.alerts)
                 return report
 
+    def _wall_s(self) -> float | None:
+        utc = self._facts().now_utc
+        return None if utc is None else utc.timestamp()
+
     async def _delivered(self, told: Delivered) -> dict[str, bool]:
         await self.proof.deliver(told)
         return {"stored": await self._people.is_stored()}
 
+    async def _forget(self, request: Forget) -> Any:  # noqa: ANN401  # as `answer`
+        told = await forget(request, self._recorder, self._pipeline, self._wall_s())
+        if not request.dry_run and request.from_s is None and request.to_s is None:
+            self.pseudonyms.forget(request.patient)
+        return told
+
     async def _at_a_desk(self, request: DeskRequest) -> Any:  # noqa: ANN401  # as `answer`
         """Hand on what people decide, and what not every monitor does."""
+        if isinstance(request, Forget):
+            return await self._forget(request)
         if isinstance(request, ChangeConsent | ForgetSent):
             return await self.outgoing.answer(request)
         if isinstance(request, Unlock | VaultAside | VaultStay | VaultBack):
@@ -228,6 +260,8 @@ class Answers:
         """Take a new record; whoever waits for what they said to take effect is told."""
         self._people.note(record)
         self.notices.note(record)
+        if isinstance(record, SettingChange) and record.act is LimitAct.NEW_PATIENT:
+            self.pseudonyms.succeed(record.patient, record.at_s)
 
     def report(self) -> Report:
         """Return the status of this moment."""
@@ -246,6 +280,7 @@ class Answers:
             self._limits_trouble,
             self.outgoing.consent.report(),
             self._recorder.vault_report(),
+            self.pseudonyms.known,
         )
 
     def _facts(self) -> MonitorFacts:

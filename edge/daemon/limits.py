@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import structlog
 
 from edge.config import Config, ConfigError
 from edge.config.changes import in_force
-from edge.config.kept import KeptPatient, write_kept
+from edge.config.kept import Kept, KeptPatient, holds_words, write_kept
+from edge.config.words import Words, words_of
 from edge.control import ChangeLimits, ControlError
 from edge.daemon.people import ANSWER_S, People
 from edge.events import FACTS, LIMIT, PERSON, tell
@@ -68,6 +69,8 @@ class Desk:
         self._one_by_one = asyncio.Lock()
         self.taken: Callable[[Config], None] = lambda _: None
         """Told of the configuration whenever it has become another."""
+        self.keep: Callable[[Words], None] = lambda _: None
+        """Takes who decided on a limit and why, to be kept with the records."""
 
     async def change(self, request: ChangeLimits) -> dict[str, Any]:
         """Change limits, and say what came of it.
@@ -80,7 +83,9 @@ class Desk:
             It cannot be done; nothing is changed.
         """
         async with self._one_by_one:
-            decision = await asyncio.to_thread(self._decide_and_write, request)
+            decision = await asyncio.to_thread(self._decide, request)
+            self._keep_words(decision.kept)
+            await asyncio.to_thread(self._write, decision.kept)
             self._config = decision.config
             self.taken(decision.config)
             now_s = self._now_s()
@@ -120,21 +125,40 @@ class Desk:
             for one in self._config.patients
         )
 
-    def _decide_and_write(self, request: ChangeLimits) -> Decision:
+    async def move_words(self, stored: Callable[[], Awaitable[bool]]) -> None:
+        """Take names and reasons that an older Homeward wrote into the file to the records."""
+        async with self._one_by_one:
+            self._keep_words(self._config.kept)
+            try:
+                if await asyncio.to_thread(holds_words, self._config.box.data_dir):
+                    if not await stored():
+                        return  # at the next start
+                    await asyncio.to_thread(
+                        write_kept, self._config.box.data_dir, self._config.kept
+                    )
+            except (OSError, ConfigError) as error:
+                _log.warning("names stay in the file of the limits", error=str(error))
+
+    def _keep_words(self, kept: Kept) -> None:
+        for words in words_of(kept):
+            self.keep(words)
+
+    def _decide(self, request: ChangeLimits) -> Decision:
         at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
-            decision = decide(self._config, request, at, self._reload)
+            return decide(self._config, request, at, self._reload)
         except (ConfigError, LimitsError) as error:
             raise ControlError(str(error)) from error
+
+    def _write(self, kept: Kept) -> None:
         folder: Path = self._config.box.data_dir
         try:
-            write_kept(folder, decision.kept)
+            write_kept(folder, kept)
         except OSError as error:
             raise ControlError(
                 f"cannot be written down in {folder} ({error.strerror or error}), and so nothing "
                 f"is changed: check its rights and the space on its disk"
             ) from error
-        return decision
 
 
 def _switched_off(config: Config, patient: str) -> Iterator[str]:

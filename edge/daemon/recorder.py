@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -26,8 +26,19 @@ from edge.daemon.vaultstate import VaultState
 from edge.egress.departure import Left
 from edge.packetlog import LogError, PacketLogWriter
 from edge.records import Outcome, Packet
-from edge.store import Keys, LedgerEntry, Run, Store, StoredAlert, StoreError
+from edge.store import (
+    Forgetting,
+    Forgotten,
+    Keys,
+    LedgerEntry,
+    Run,
+    Store,
+    StoredAlert,
+    StoreError,
+    Wanted,
+)
 from edge.store.rationing import RoomReport
+from edge.store.retention import Retention
 
 RETRY_S = 2.0
 """How long after a failed write the next is tried."""
@@ -159,6 +170,10 @@ class Recorder:
         self.backlog.leave(left, self._now_s())
         self._wake.set()
 
+    def keep_for(self, retention: Retention) -> None:
+        """Forget what was kept long enough."""
+        self._storing.retention = retention
+
     async def using(self, act: Callable[[Store], _T]) -> _T:
         """Return what `act` gives, done with the store in the recorder's thread.
 
@@ -201,6 +216,36 @@ class Recorder:
             They cannot be read.
         """
         return await self.using(lambda store: store.alerts(limit))
+
+    async def forget(
+        self,
+        wanted: Wanted,
+        by: str,
+        standing: Collection[str],
+        wall_s: float | None,
+        *,
+        dry_run: bool,
+    ) -> Forgotten:
+        """Forget records, a few at a time; what the monitor makes meanwhile is written between.
+
+        Raises
+        ------
+        StoreError
+            Not all of it was forgotten; ask again.
+        """
+
+        def begin(store: Store) -> Forgetting:
+            now_s = self._now_s()
+            store.flush(now_s)
+            return store.forgetting(wanted, by, now_s, wall_s=wall_s, standing=standing)
+
+        request = await self.using(begin)
+        loop = asyncio.get_running_loop()
+        if dry_run:
+            return request.planned()
+        while await loop.run_in_executor(self._thread, request.step):
+            pass
+        return await loop.run_in_executor(self._thread, request.finish)
 
     def prove(self) -> float:
         """Commit a test transaction and read it back; return the seconds it took.

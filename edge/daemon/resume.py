@@ -12,6 +12,7 @@ import structlog
 
 from edge.clock import TimeQuality, WallEntry, WallLog
 from edge.pipeline import Kept
+from edge.pseudonyms import Pseudonym
 from edge.records import SelfTest
 from edge.store import History, KeptAlerts, Keys, StoredSelfTest, StoreError
 
@@ -58,6 +59,22 @@ def as_of(kept: KeptAlerts, now: WallEntry) -> Kept:
     away_s = now.wall_s - at.wall_s
     known = at.synchronised and now.synchronised and away_s >= 0.0
     return Kept(kept.state, at.boot_s, same_boot=False, away_s=away_s if known else None)
+
+
+def pseudonyms_in(path: Path) -> tuple[Pseudonym, ...]:
+    """Return what patients are called outside; nothing where that cannot be read.
+
+    They are then called something new: that a receiver sees two where there is one is the lesser
+    harm.
+    """
+    if not path.exists():
+        return ()
+    try:
+        with History.open(path) as history:
+            return tuple(history.pseudonyms())
+    except StoreError as error:
+        _log.warning("what patients are called outside cannot be read", error=str(error))
+        return ()
 
 
 class Tested(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from edge.store import (
 )
 from edge.store.floors import Floor
 from edge.store.rationing import Rationing, RoomReport
+from edge.store.retention import Retention
 from edge.store.sparing import Spared
 
 TIDY_S: Final = 6 * 3600.0
@@ -60,6 +61,8 @@ class Storing:
         Where a damaged file was moved; empty: none was.
     tidy : list
         Done every `TIDY_S` between two writes: what was kept long enough goes.
+    retention : Retention | None
+        Forgets what was kept long enough; None: all is kept.
     locked : bool
         The trouble is that the key of the records cannot be had.
     """
@@ -81,6 +84,7 @@ class Storing:
         self.locked = False
         self.tidy: list[Tidy] = []
         self._tidy_due_s = -math.inf
+        self.retention: Retention | None = None
         self._keys = keys
         self._path, self._run, self._now_s = path, run, now_s
         self._rationing = Rationing(path, settings, self.backlog)
@@ -149,7 +153,11 @@ class Storing:
             self.n_outbox = self.store.outbox_count()
 
     def _tidy(self, now_s: float) -> None:
-        if self.store is not None and now_s >= self._tidy_due_s:
+        if self.store is None:
+            return
+        if self.retention is not None:
+            self.retention.turn(self.store, self._run.boot_id, now_s)
+        if now_s >= self._tidy_due_s:
             self._tidy_due_s = now_s + TIDY_S
             for tidy in self.tidy:
                 tidy(self.store)

@@ -16,6 +16,7 @@ from typing import Any
 from edge.bundle import BundleError, load
 from edge.clock import synchronised
 from edge.config import Config, ConfigError
+from edge.config.names import names_among
 from edge.control import ControlError, Status
 from edge.control.client import ControlClient, NotRunningError
 from edge.doctor.bluetooth import check_bluetooth
@@ -70,6 +71,7 @@ def examine(config: Config | ConfigError, database: str) -> Iterator[Finding]:
         return
     n_changed = len(config.origins)
     yield Finding("configuration", Health.OK, f"valid; {n_changed} settings are not the default")
+    yield from check_names(config)
     yield check_folder(config.box.data_dir)
     yield check_space(config.box.data_dir, shutil.disk_usage)
     yield check_store(config.box.data_dir / database)
@@ -106,6 +108,14 @@ def check_clock(*, synchronised: bool) -> Finding:
         "alarms work, but their times of day may be wrong",
         "timedatectl set-ntp true  (and connect the box once)",
     )
+
+
+def check_names(config: Config) -> Iterator[Finding]:
+    """Return ids of patients that look like names."""
+    why = "what is recorded should not say who it is of; outside, a random id stands in its place"
+    for found in names_among(config):
+        cure = "give another id in the settings; `homeward forget --patient` erases the old records"
+        yield Finding("patient ids", Health.WARN, found, why, cure)
 
 
 def check_folder(folder: Path) -> Finding:

@@ -16,9 +16,9 @@ from uuid import uuid4
 from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.records import Outcome
-from edge.store import egress
+from edge.store import egress, of_people
 from edge.store.backlog import Backlog, Batch
-from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of
+from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of, next_number
 from edge.store.cipher import Keys
 from edge.store.database import (
     READ_AGAIN_S,
@@ -35,7 +35,9 @@ from edge.store.database import (
 )
 from edge.store.encrypting import open_encrypted
 from edge.store.erasing import Erasing
+from edge.store.erasure import Erasure
 from edge.store.floors import Floor
+from edge.store.forgetting import Forgetting, Forgotten
 from edge.store.history import History
 from edge.store.keeping import HeadKeeper, begun_anew
 from edge.store.migrations import migrate
@@ -71,6 +73,7 @@ from edge.store.stored import (
     StoredSummary,
     Waiting,
 )
+from edge.store.wanted import Wanted
 
 __all__ = [
     "DATABASE",
@@ -78,6 +81,8 @@ __all__ = [
     "Batch",
     "EraseRequest",
     "Erased",
+    "Forgetting",
+    "Forgotten",
     "History",
     "Keep",
     "KeptAlerts",
@@ -100,6 +105,7 @@ __all__ = [
     "StoredSettingChange",
     "StoredSummary",
     "Waiting",
+    "Wanted",
     "open_history",
 ]
 
@@ -113,7 +119,7 @@ def open_history(data_dir: Path, keys: Keys | None = None) -> History:
     return History.open(data_dir / DATABASE, keys)
 
 
-class Store(Erasing, History):
+class Store(Erasing, Erasure, History):
     """The store of one run of the monitor; one per data directory.
 
     Used by one thread at a time. Make it with `Store.begin`.
@@ -212,6 +218,7 @@ class Store(Erasing, History):
             quick_check(database, path)
             HeadKeeper(path).begin(database)
             migrate(database, path)
+            database.execute("PRAGMA secure_delete=ON")  # what is replaced is overwritten
             return cls(database, path, run, backlog, aside)
         except (sqlite3.Error, OSError) as error:
             database.close()
@@ -275,12 +282,13 @@ class Store(Erasing, History):
                 self._insert("scores", scores)
                 self._insert("links", [link_row(link, self._run_n) for link in batch.links])
                 events = [alarm_event_row(e, self._run_n) for e in batch.alarm_events]
-                self._insert("alarm_events", events)
+                self._insert_vouched(LedgerKind.ALARM_EVENT, "alarm_events", events)
                 tests = [self_test_row(test, self._run_n) for test in batch.self_tests]
-                self._insert("self_tests", tests)
+                self._insert_vouched(LedgerKind.SELF_TEST, "self_tests", tests)
                 changes = [setting_change_row(c, self._run_n) for c in batch.setting_changes]
-                self._insert("setting_changes", changes)
+                self._insert_vouched(LedgerKind.LIMIT, "setting_changes", changes)
                 egress.insert(self._database, self._run_n, batch.egress)
+                of_people.insert(self._database, self._run_n, batch.of_people)
                 self._insert_readings(batch)
                 self._insert_alerts(batch)
                 self._insert_summaries(batch)
@@ -373,7 +381,9 @@ class Store(Erasing, History):
         return [] if found is None else [found]
 
     def _insert_alerts(self, batch: Batch) -> None:
-        n = self._last("alerts")
+        if not batch.alerts:
+            return
+        n = next_number(self._database, LedgerKind.ALERT) - 1
         sequences: dict[str, int] = {}
         rows = []
         for alert in batch.alerts:
@@ -400,6 +410,11 @@ class Store(Erasing, History):
     def _insert(self, table: str, rows: list[Row]) -> None:
         if rows:
             self._database.table(table).insert_all(rows)
+
+    def _insert_vouched(self, kind: LedgerKind, table: str, rows: list[Row]) -> None:
+        if rows:
+            first = next_number(self._database, kind)
+            self._insert(table, [{"n": first + i, **row} for i, row in enumerate(rows)])
 
     def _last(self, table: str) -> int:
         (row,) = self._database.query(f"SELECT coalesce(max(n), 0) AS n FROM {table}")  # noqa: S608

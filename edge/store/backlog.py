@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from edge.clock import WallEntry
+from edge.config.words import Words
 from edge.egress.departure import Left
+from edge.pseudonyms import Pseudonym
 from edge.records import (
     AlarmEvent,
     Alert,
@@ -59,6 +61,7 @@ MAX_SELF_TESTS = 100
 MAX_SETTING_CHANGES = 10_000
 MAX_EGRESS = 2_000
 """What left; a disk that hangs lets nothing leave but alarms when so much waits."""
+MAX_OF_PEOPLE = 10_000
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -76,6 +79,7 @@ class Batch(msgspec.Struct, frozen=True):
     self_tests: tuple[SelfTest, ...] = ()
     setting_changes: tuple[SettingChange, ...] = ()
     egress: tuple[Left, ...] = ()
+    of_people: tuple[Pseudonym | Words, ...] = ()
     kept: KeptAlerts | None = None
 
     def __bool__(self) -> bool:
@@ -104,6 +108,7 @@ class Backlog:
         self._self_tests: deque[SelfTest] = deque(maxlen=MAX_SELF_TESTS)
         self._setting_changes: deque[SettingChange] = deque(maxlen=MAX_SETTING_CHANGES)
         self._egress: deque[Left] = deque(maxlen=MAX_EGRESS)
+        self._of_people: deque[Pseudonym | Words] = deque(maxlen=MAX_OF_PEOPLE)
         self._queue_of: dict[type, deque[Any]] = {
             Alert: self._alerts,
             AlarmEvent: self._alarm_events,
@@ -142,6 +147,7 @@ class Backlog:
             self._self_tests,
             self._setting_changes,
             self._egress,
+            self._of_people,
         )
 
     def add(self, outcome: Outcome, now_s: float) -> None:
@@ -182,6 +188,12 @@ class Backlog:
         """Messages that left, and are not written down yet."""
         return len(self._egress)
 
+    def name(self, one: Pseudonym | Words, now_s: float) -> None:
+        """Put in line what a patient is called outside, or who decided on a limit, and why."""
+        with self._lock:
+            self._append(self._of_people, one)
+            self._begin(now_s)
+
     def keep(self, kept: KeptAlerts) -> None:
         """Put in line what the alert engine remembers now; it takes the place of the last."""
         with self._lock:
@@ -214,6 +226,7 @@ class Backlog:
             self._self_tests,
             self._setting_changes,
             self._egress,
+            self._of_people,
         )
 
     def _held_back(self) -> tuple[deque[Any], ...]:
@@ -250,6 +263,7 @@ class Backlog:
             self._put_back(self._self_tests, batch.self_tests)
             self._put_back(self._setting_changes, batch.setting_changes)
             self._put_back(self._egress, batch.egress)
+            self._put_back(self._of_people, batch.of_people)
             self._kept = self._kept or batch.kept
             if batch:
                 # Overdue at once: whoever writes decides how soon to try again.

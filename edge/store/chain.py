@@ -9,6 +9,9 @@ transaction that writes what it vouches for: neither is there without the other.
 
     hash = SHA-256(hash of the row before | every column of the row, each with its kind and length)
 
+One of the columns is a random salt: a row can be emptied on request (`edge.store.forgotten`), and
+what it held is then not to be guessed from its hash.
+
 What it proves: nothing was changed by accident, by a bad card, or by hand with any tool for
 databases. What it does not: who is root here and knows this page can write all of it anew, and the
 head beside it (`edge.store.head`) too. Against that helps only a head that is kept elsewhere.
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -166,8 +170,8 @@ Marks = Mapping[LedgerKind, int]
 """The last row of every vouched table before something is written."""
 
 _COLUMNS: Final = ("n", "run", "kind", "ref", "stage", "by", "at_s", "row", "body")
-COLUMNS: Final = ", ".join(f'"{name}"' for name in (*_COLUMNS, "prev", "hash"))
-_INSERT: Final = f"INSERT INTO ledger ({COLUMNS}) VALUES ({', '.join('?' * (len(_COLUMNS) + 2))})"  # noqa: S608
+SALT: Final = "salt"
+SALT_BYTES: Final = 16
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -191,8 +195,11 @@ def link_hash(prev: object, columns: Sequence[Any]) -> bytes:
     prev : object
         The hash of the row before: 32 bytes, where nobody has put something else there.
     columns : Sequence
-        Of `COLUMNS`, without the last two.
+        Of `columns_of`, without the last two. The salt is NULL in rows of before it was there, and
+        then no part of the hash.
     """
+    if len(columns) > len(_COLUMNS) and columns[-1] is None:
+        columns = columns[: len(_COLUMNS)]
     parts = [prev if isinstance(prev, bytes) else repr(prev).encode()]
     for column in columns:
         value = column.encode() if isinstance(column, str) else column
@@ -209,6 +216,13 @@ def canonical(body: Mapping[str, Any]) -> str:
     """Return the one text of a body: keys sorted, nothing between."""
     plain = {name: _plain(value) for name, value in body.items()}
     return msgspec.json.encode(plain, order="sorted").decode()
+
+
+def columns_of(connection: Any) -> tuple[str, ...]:  # noqa: ANN401  # of SQLite, or its like
+    """Return the names of the ledger's columns in the order of their hash, ``prev, hash`` last."""
+    there = {row[1] for row in connection.execute("PRAGMA table_info(ledger)")}
+    salt = (SALT,) if {SALT, SALT.encode()} & there else ()
+    return (*_COLUMNS, *salt, "prev", "hash")
 
 
 def head_of(database: Database) -> Head:
@@ -264,15 +278,19 @@ def _append(database: Database, lines: list[_Line]) -> Head | None:
     if not lines:
         return None
     n, prev = (head := head_of(database)).n, head.hash
+    columns = columns_of(database)
     rows = []
     # What is told of the past in the same breath is put in the order in which it came to be.
     for line in sorted(lines, key=lambda line: (line.run, line.at_s)):
         n += 1
-        values = (n, *msgspec.structs.astuple(line))
+        salt = (os.urandom(SALT_BYTES),) if SALT in columns else ()
+        values = (n, *msgspec.structs.astuple(line), *salt)
         hashed = link_hash(prev, values)
         rows.append((*values, prev, hashed))
         prev = hashed
-    database.conn.executemany(_INSERT, rows)
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join("?" * len(columns))
+    database.conn.executemany(f"INSERT INTO ledger ({names}) VALUES ({marks})", rows)  # noqa: S608
     return Head(n, prev)
 
 
@@ -295,6 +313,11 @@ def _vouch(database: Database, kind: LedgerKind, after: int) -> list[_Line]:
         n = row["n"] if row["n"] > last else None
         lines.append(_Line(run, kind.value, ref, stage, by, float(at_s), n, canonical(row)))
     return lines
+
+
+def next_number(database: Database, kind: LedgerKind) -> int:
+    """Return the number of a vouched table's next row: one that was forgotten is not used again."""
+    return 1 + max(_last(database, VOUCHED[kind].table), _last_vouched(database, kind))
 
 
 def _last_vouched(database: Database, kind: LedgerKind) -> int:

@@ -12,10 +12,13 @@ import msgspec
 from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.clock import WallEntry
+from edge.config.words import Words
+from edge.pseudonyms import Pseudonym
 from edge.store import egress
 from edge.store.cipher import Keys
 from edge.store.database import Database, StoreError, connect, store_error
 from edge.store.migrations import check_not_newer
+from edge.store.of_people import pseudonym_from, words_from
 from edge.store.records import (
     Row,
     alarm_event_from,
@@ -144,7 +147,10 @@ class History:
 
     def ledger_of_acts(self, after: int, until: int, limit: int = MAX_ROWS) -> list[LedgerRow]:
         """Return acts on the alarms, of no alert alone, between two rows of the ledger."""
-        acts = "ledger.kind = 'alarm_event' AND ledger.ref = '' AND ledger.n BETWEEN ? AND ?"
+        acts = (
+            "ledger.kind = 'alarm_event' AND ledger.ref = '' AND ledger.stage != 'forgotten'"
+            " AND ledger.n BETWEEN ? AND ?"
+        )
         return self._ledger(acts, (after, until, limit))
 
     def alert_ids(self, beginning: str) -> list[str]:
@@ -266,6 +272,18 @@ class History:
             (MAX_ROWS,),
         )
         return self._read(rows, clock_from)
+
+    def pseudonyms(self) -> list[Pseudonym]:
+        """Return what patients are or were called outside; of a patient the last counts."""
+        rows = self._rows("SELECT patient, id FROM pseudonyms ORDER BY n DESC LIMIT ?", (MAX_ROWS,))
+        return self._read(rows, pseudonym_from)
+
+    def limit_words(self) -> list[Words]:
+        """Return who decided on limits that people changed, and why."""
+        rows = self._rows(
+            'SELECT ref, patient, "by", why FROM limit_words ORDER BY n DESC LIMIT ?', (MAX_ROWS,)
+        )
+        return self._read(rows, words_from)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows each table holds."""

@@ -249,6 +249,28 @@ _LIMITS = (
 )
 
 
+_FORGOTTEN = (
+    # Random, in the row's hash; goes when the row is emptied. NULL: in rows of before.
+    "ALTER TABLE ledger ADD COLUMN salt BLOB",
+    # What patients are called in all that leaves the box; the last of a patient counts.
+    """CREATE TABLE pseudonyms (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        patient TEXT NOT NULL,
+        id TEXT NOT NULL UNIQUE
+    ) STRICT""",
+    # Who decided what stands in limits.json, and why; `ref` is all that stands there.
+    """CREATE TABLE limit_words (
+        n INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (n),
+        ref TEXT NOT NULL UNIQUE,
+        patient TEXT NOT NULL,
+        by TEXT NOT NULL,
+        why TEXT NOT NULL
+    ) STRICT""",
+)
+
+
 STEPS = (
     "001_records",
     "002_outbox",
@@ -258,6 +280,7 @@ STEPS = (
     "006_limits",
     "007_self_tests",
     "008_egress",
+    "009_forgotten",
     "010_room",
 )
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
@@ -314,13 +337,19 @@ def _self_tests(database: Database) -> None:
         database.execute(statement)
 
 
+@MIGRATIONS(name=STEPS[8])
+def _forgotten(database: Database) -> None:
+    for statement in _FORGOTTEN:
+        database.execute(statement)
+
+
 @MIGRATIONS(name=STEPS[7])
 def _egress(database: Database) -> None:
     for statement in egress.SCHEMA:
         database.execute(statement)
 
 
-@MIGRATIONS(name=STEPS[8])
+@MIGRATIONS(name=STEPS[9])
 def _room(database: Database) -> None:
     """Find the entry of a summary: without that each one given up reads the outbox through."""
     database.execute("CREATE INDEX outbox_summaries ON outbox (summary) WHERE summary IS NOT NULL")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.store.forgotten import Ledgered
 from edge.store.head import START
 from edge.store.keeping import HeadState
 
@@ -58,6 +59,8 @@ class Verdict(msgspec.Struct, frozen=True, tag="verify", tag_field="record"):
         How many rows were there before the chain began, and when that was.
     notes : tuple[str, ...]
         What is no flaw and should be known.
+    n_forgotten : int
+        Rows that were forgotten on request or after [retention]; no flaw.
     expected : str
         ``found``, ``missing`` or ``other``; empty: no head was given.
     """
@@ -75,6 +78,7 @@ class Verdict(msgspec.Struct, frozen=True, tag="verify", tag_field="record"):
     taken_over: dict[str, Any] | None
     notes: tuple[str, ...]
     expected: str
+    n_forgotten: int = 0
 
 
 class Findings:
@@ -90,6 +94,7 @@ class Findings:
         self.last = START
         self.expected = ""
         self.taken_over: dict[str, Any] | None = None
+        self.forgotten = Ledgered()
 
     def tell(self, row: int | None, table: str, n: int | None, what: str, text: str) -> None:
         """Take one flaw; the fields are those of `Flaw`."""

@@ -14,9 +14,10 @@ import msgspec
 from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.store import chain
-from edge.store.chain import COLUMNS, VOUCHED, LedgerKind, Vouched, canonical
+from edge.store.chain import VOUCHED, LedgerKind, Vouched, canonical, columns_of
 from edge.store.cipher import Keys
 from edge.store.database import StoreDamagedError, StoreError, connect, store_error
+from edge.store.forgotten import KEEPING, STAGE, Emptied
 from edge.store.head import START, Head, read_head
 from edge.store.keeping import HeadState, judge
 from edge.store.migrations import check_not_newer
@@ -95,9 +96,13 @@ def _walk(connection: sqlite3.Connection, found: Findings, expect: Head | None) 
     """Read the chain from its first row to its last."""
     due = 1
     prev: Any = START.hash
-    for row in connection.execute(f"SELECT {COLUMNS} FROM ledger ORDER BY n"):  # noqa: S608
+    names = columns_of(connection)
+    quoted = ", ".join(f'"{name}"' for name in names)
+    for row in connection.execute(f"SELECT {quoted} FROM ledger ORDER BY n"):  # noqa: S608
         n, own = row[0], row[-1]
         whole = chain.link_hash(row[-2], row[:-2]) == own
+        # An emptied row is as whole as can be seen here; the rest is judged at the end.
+        whole = whole or found.forgotten.saw(n, dict(zip(names, row, strict=True)))
         if not whole:
             found.tell(n, "ledger", n, "edited", f"row {n} was edited: its hash is another")
         if n != due:
@@ -114,6 +119,8 @@ def _walk(connection: sqlite3.Connection, found: Findings, expect: Head | None) 
         due, prev = n + 1, own
         found.n_rows += 1
     found.last = Head(due - 1, prev if isinstance(prev, bytes) else b"")
+    for n, text in found.forgotten.judge():
+        found.tell(n, "ledger", n, "edited", text)
     if expect is not None and expect.n == 0:
         found.expected = "found" if expect.is_of(START.hash) else "other"
 
@@ -126,7 +133,12 @@ def _tell_gap(found: Findings, due: int, n: int) -> None:
 def _hear_chain(found: Findings, row: tuple[Any, ...]) -> None:
     """Take what the monitor wrote down about the chain itself."""
     n, stage, body = row[0], row[4].decode(), msgspec.json.decode(row[8])
-    if stage == chain.TAKEN_OVER:
+    if stage == STAGE:
+        try:
+            found.forgotten.hear(n, row[5].decode(), msgspec.convert(body, Emptied))
+        except msgspec.ValidationError as error:
+            found.tell(n, "ledger", n, "edited", f"row {n} names no rows: {error}")
+    elif stage == chain.TAKEN_OVER:
         found.taken_over = {**body, "row": n}
     elif stage == "begun_anew":
         text = (
@@ -176,6 +188,12 @@ def _compare(
         while at is not None and at < key:
             _tell_unknown(found, table, at)
             at, row = next(held, (None, {}))
+        if n in found.forgotten.covered:
+            if at == key:
+                text = f"{table} row {key} was forgotten (row {n} of the ledger), and is there"
+                found.tell(n, table, key, "inserted", text)
+                at, row = next(held, (None, {}))
+            continue
         if at != key:
             text = f"{table} row {key}, recorded in row {n} of the ledger, is gone"
             found.tell(n, table, key, "deleted", text)
@@ -255,9 +273,18 @@ def _verdict(
         flaws=tuple(found.flaws),
         known_breaks=len(known),
         taken_over=found.taken_over,
-        notes=(*found.notes, *(flaw.text for flaw in known)),
+        notes=(*found.notes, *_forgotten(found), *(flaw.text for flaw in known)),
         expected=found.expected,
+        n_forgotten=sum(found.forgotten.n_by.values()),
     )
+
+
+def _forgotten(found: Findings) -> Iterator[str]:
+    for by, n in found.forgotten.n_by.items():
+        if by == KEEPING:
+            yield f"{n} rows were kept as long as [retention] says, and forgotten"
+        else:
+            yield f"{n} rows were forgotten on request of {by}"
 
 
 def _judge_head(found: Findings, head: Head | None, state: HeadState) -> None:

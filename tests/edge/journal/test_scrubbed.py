@@ -173,7 +173,7 @@ def test_a_scrubber_that_fails_says_that_and_nothing_else() -> None:
         def without(self, text: str) -> str:
             raise RuntimeError(text)
 
-    told = scrub_event("monitor", "info", {"event": NAME}, BrokenNames())
+    told = scrub_event("monitor", "info", {"event": "x", "by": NAME}, BrokenNames())
     assert told["event"] == BROKEN
     assert NAME not in str(told)
 

@@ -1,0 +1,45 @@
+"""What is kept of people beside the records: pseudonyms, and who decided on a limit, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edge.config.words import Words
+from edge.pseudonyms import Pseudonym
+from edge.store.database import Database
+
+
+def insert(database: Database, run_n: int, ones: Sequence[Pseudonym | Words]) -> None:
+    """Write them down, in the open transaction; the same again is left out."""
+    for one in ones:
+        if isinstance(one, Pseudonym):
+            database.execute(
+                "INSERT OR IGNORE INTO pseudonyms (run, patient, id) VALUES (?, ?, ?)",
+                [run_n, one.patient, one.id],
+            )
+        else:
+            database.execute(
+                'INSERT OR IGNORE INTO limit_words (run, ref, patient, "by", why)'
+                " VALUES (?, ?, ?, ?, ?)",
+                [run_n, one.ref, one.patient, one.by, one.why],
+            )
+
+
+def pseudonym_from(row: dict[str, Any]) -> Pseudonym:
+    """Return what a patient is called outside, from its row."""
+    return Pseudonym(row["patient"], row["id"])
+
+
+def words_from(row: dict[str, Any]) -> Words:
+    """Return who decided on something, and why, from its row."""
+    return Words(row["ref"], row["patient"], row["by"], row["why"])
+
+
+def forget(database: Database, patient: str) -> int:
+    """Forget them of a patient, or (empty) all, in the open transaction; return how many."""
+    where, of = ("WHERE patient = ?", [patient]) if patient else ("", [])
+    return sum(
+        database.execute(f"DELETE FROM {table} {where}", of).rowcount  # noqa: S608  # ours
+        for table in ("pseudonyms", "limit_words")
+    )
