@@ -65,7 +65,9 @@ ALWAYS: Final[Mapping[str, Shown]] = {"event": Shown.EVENT, "level": _W, "error"
 KEYS: Final[Mapping[str, Mapping[str, Shown]]] = {
     "ble": _BLE,
     "boxwatch": {"part": _W, "look": _W},
+    "consent": {"switch": _W, "on": _N},
     "control": {"command": _W},
+    "gate": {"kind": _W, "by": _W, "why": _T},
     "i2c": {"sensor": _I, "chip": _W},
     "intake": {"source": Shown.NAME, "n_packets": _N},
     "ledger": {"found": _W, "n": _N, "head": _I},
@@ -83,6 +85,7 @@ KEYS: Final[Mapping[str, Mapping[str, Shown]]] = {
         "n_unwritten": _N,
         "priority": _W,
         "rule": _W,
+        "socket": Shown.PATH,
         "state": _W,
         "step": _W,
     },
@@ -108,8 +111,11 @@ KEYS: Final[Mapping[str, Mapping[str, Shown]]] = {
     "recorder": {"path": Shown.PATH, "waited_s": _N},
     "resume": {},
     "run": {},
+    "salvage": {"aside": _I},
     "selftest": {"asked_by": Shown.NAME, "part": _W, "subject": Shown.NAME},
+    "store": {"aside": _T, "path": Shown.PATH, "recovered": _N, "lost": _N, "floor": _W},
     "uart": {"port": Shown.PATH, "device": _W},
+    "vault": {"n_packets": _N, "found": _T, "folder": Shown.PATH},
 }
 """Logger -> field -> as what it is printed."""
 
