@@ -17,11 +17,15 @@ from edge.store import (
     StoreError,
     StoreFullError,
     StoreKeyError,
+    StorePlainError,
 )
 from edge.store.floors import Floor
 from edge.store.rationing import Rationing, RoomReport
 from edge.store.retention import Retention
 from edge.store.sparing import Spared
+
+ENCRYPT_AGAIN_S: Final = 60.0
+"""How long after records could not be encrypted that is tried again: it writes all of them."""
 
 TIDY_S: Final = 6 * 3600.0
 """How often what was kept long enough is looked for."""
@@ -84,6 +88,8 @@ class Storing:
         self.locked = False
         self.tidy: list[Tidy] = []
         self._tidy_due_s = -math.inf
+        self._trouble = ""
+        self._again_s = -math.inf
         self.retention: Retention | None = None
         self._keys = keys
         self._path, self._run, self._now_s = path, run, now_s
@@ -107,6 +113,8 @@ class Storing:
             Why that failed; empty: it did not.
         """
         now_s = self._now_s()
+        if self.store is None and now_s < self._again_s:
+            return self._trouble
         self.locked = False
         try:
             try:
@@ -122,6 +130,10 @@ class Storing:
             self.n_failures += 1
             self.close()  # opened anew in the next round, the damaged file put aside
             return str(error)
+        except StorePlainError as error:
+            self.n_failures += 1
+            self._again_s, self._trouble = now_s + ENCRYPT_AGAIN_S, str(error)
+            return self._trouble
         except StoreError as error:
             self.n_failures += 1
             self.locked = isinstance(error, StoreKeyError)
@@ -130,6 +142,7 @@ class Storing:
 
     def write_last(self) -> str:
         """Write all that waits, whatever room there is; return why that failed."""
+        self._again_s = -math.inf
         trouble = self.write(everything=True)
         if not trouble and self.backlog.rationed:
             self.backlog.rationed = False

@@ -33,6 +33,7 @@ commit a minute) writes 15 MB with pages of 1 kB, 22 MB with 2 kB, 39 MB with SQ
 (`tests.bench.encryption`). Of the 1 kB, 80 bytes are the nonce and the HMAC."""
 
 _HMAC_BYTES: Final = 64
+_LOOKS: Final = 64
 _NOISE_BYTES: Final = 1 << 16
 _NOISE_SHARE: Final = 0.02
 _PLAIN: Final = b"SQLite format 3\0"
@@ -123,16 +124,19 @@ def is_under(path: Path, key: SealedKey) -> bool:
     To be asked only where SQLite could not read the file: that it is opened and closed here costs
     this process the locks it may hold on it.
     """
+    n_pages = path.stat().st_size // PAGE_BYTES
+    # A few at the beginning and a few all over: this may be asked again every two seconds.
+    numbers = {*range(_LOOKS), *range(0, n_pages, max(1, n_pages // _LOOKS))}
     stretched = bytes(byte ^ 0x3A for byte in key.salt)
     inner = hashlib.pbkdf2_hmac("sha512", key.secret, stretched, 2, len(key.secret))
     with path.open("rb") as file:
-        number = 0
-        while len(page := file.read(PAGE_BYTES)) == PAGE_BYTES:
-            number += 1
-            if number == 1 and page.startswith(key.salt):
-                return True
-            body = page[SALT_BYTES if number == 1 else 0 : -_HMAC_BYTES]
-            vouched = hmac.digest(inner, body + number.to_bytes(4, "little"), "sha512")
+        if file.read(SALT_BYTES) == key.salt:
+            return True
+        for number in sorted(numbers):
+            file.seek(number * PAGE_BYTES)
+            page = file.read(PAGE_BYTES)
+            body = page[SALT_BYTES if number == 0 else 0 : -_HMAC_BYTES]
+            vouched = hmac.digest(inner, body + (number + 1).to_bytes(4, "little"), "sha512")
             if vouched == page[-_HMAC_BYTES:]:
                 return True
     return False

@@ -109,7 +109,7 @@ class StoreKeyError(StoreError):
 
 
 class StorePlainError(StoreError):
-    """The file is a sound database that is not encrypted yet: `edge.store.encrypting` does it."""
+    """The file is not encrypted yet (`edge.store.encrypting` does it), or could not be."""
 
 
 class StoreFullError(StoreError):
@@ -185,7 +185,7 @@ def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) ->
     except OSError as error:
         raise StoreError(f"cannot open {path} ({error}): check the rights of its folder") from error
     if key is None:
-        return _without_key(path, read_only=read_only)
+        return _without_key(path, keys, read_only=read_only)
     try:
         return Database(_opened(path, key, read_only=read_only), execute_plugins=False)
     except sqlite3.Error as error:
@@ -254,12 +254,14 @@ def connect_plain(path: Path, *, read_only: bool = True) -> Any:  # noqa: ANN401
     return connection
 
 
-def _without_key(path: Path, *, read_only: bool) -> Database:
+def _without_key(path: Path, keys: Keys, *, read_only: bool) -> Database:
     """Open what has no key: a file of before, or one whose key is lost."""
     try:
         plain = connect_plain(path)
     except StoreDamagedError as error:
         if is_noise(path):
+            if key_path(path).exists():  # another process has encrypted it in this moment
+                return connect(path, read_only=read_only, keys=keys)
             raise StoreKeyError(
                 f"{path} is encrypted, and its key {key_path(path)} is not there: bring that file "
                 f"back from a backup, or move both away to begin anew; nothing was touched"

@@ -31,7 +31,6 @@ from edge.store.database import (
     CACHE_KB,
     Database,
     StoreDamagedError,
-    StoreError,
     StoreKeyError,
     StorePlainError,
     connect,
@@ -77,7 +76,9 @@ def encrypt(path: Path, keys: Keys) -> None:
     ------
     StoreDamagedError
         It is damaged, and was left as it is.
-    StoreError
+    StoreKeyError
+        Its key cannot be had.
+    StorePlainError
         It could not be done; it is as it was, or done but for its end, which the next open does.
     """
     try:
@@ -90,11 +91,12 @@ def encrypt(path: Path, keys: Keys) -> None:
     except KeysError as error:
         raise StoreKeyError(f"{path} cannot be encrypted: {error}") from error
     except OSError as error:
-        raise StoreError(
+        raise StorePlainError(
             f"{path} could not be encrypted ({error}): it is as it was; check its disk"
         ) from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise store_error(error, "encrypt", path) from error
+        told = store_error(error, "encrypt", path)
+        raise told if isinstance(told, StoreDamagedError) else StorePlainError(str(told)) from error
 
 
 def _is_plain(path: Path) -> bool:
@@ -110,7 +112,7 @@ def _check_room(path: Path) -> None:
     size = path.stat().st_size + (log.stat().st_size if log.exists() else 0)
     told = os.statvfs(path.parent)
     if told.f_bavail * told.f_frsize < ROOM * size + ROOM_BYTES:
-        raise StoreError(
+        raise StorePlainError(
             f"{path} is not encrypted yet, and there is no room to do it: free "
             f"{(ROOM * size + ROOM_BYTES) / 1e6:.0f} MB on its disk; nothing is recorded until then"
         )
@@ -140,7 +142,7 @@ def _lock(plain: Any, path: Path) -> None:  # noqa: ANN401
     plain.isolation_level = None
     (mode,) = plain.execute("PRAGMA journal_mode=DELETE").fetchone()
     if mode != "delete":
-        raise StoreError(f"{path} is to be encrypted, but another program holds it: close that")
+        raise StorePlainError(f"{path} is to be encrypted, but another program holds it: end it")
     plain.execute("PRAGMA locking_mode=EXCLUSIVE")
     plain.execute("BEGIN EXCLUSIVE")
     plain.execute("COMMIT")  # the lock stays
@@ -174,10 +176,12 @@ def _compare(plain: Any, copy: Path, key: SealedKey) -> None:  # noqa: ANN401
         )
         made = plain.execute(schema).fetchall()
         if made != sealed.execute(schema).fetchall():
-            raise StoreError(f"{copy} has another schema than it should: nothing was changed")
+            raise StorePlainError(f"{copy} has another schema than it should: left as it was")
         for name in (row[1] for row in made if row[0] == "table"):
             if not _same(_rows(plain, name), _rows(sealed, name)):
-                raise StoreError(f"{copy} does not hold what {name} holds: nothing was changed")
+                raise StorePlainError(
+                    f"{copy} holds another {name} than it should: nothing was changed"
+                )
 
 
 def _rows(connection: Any, table: str) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401

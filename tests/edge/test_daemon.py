@@ -24,13 +24,14 @@ from edge.daemon.recorder import Recorder
 from edge.daemon.resume import as_of, kept_in
 from edge.decoders import Decoder
 from edge.events import ASSIGN, EXPECT, HEALTH, LINK, Assignment, LinkTold, tell
+from edge.keys import KeyRing, KeysError, open_keys
 from edge.live import Signal
 from edge.packetlog import PacketLogWriter, read
 from edge.pipeline import START, Kept, Pipeline, PipelineSettings
 from edge.readers import Reader, ReadError, Rim
 from edge.records import Alert, Outcome, Packet, Samples, Security
 from edge.records import LinkState as LinkChangeState
-from edge.store import History, KeptAlerts, Run, Store
+from edge.store import History, KeptAlerts, Run, Store, StorePlainError
 from tests.edge.store.opened import behind
 from tests.edge.store.test_store import alert, summary
 
@@ -474,3 +475,40 @@ def test_a_store_that_cannot_be_read_is_a_start_without_what_stood(tmp_path: Pat
     assert kept_in(path, CLOCK.read()) is None
     Store.begin(path, RUN).close()
     assert kept_in(path, CLOCK.read()) is None
+
+
+def test_records_that_are_locked_wait_for_their_key_and_those_not_encrypted_for_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "RETRY_S", 0.02)
+    path = tmp_path / "homeward.db"
+    why: list[Exception] = [KeysError("plug the stick in")]
+    n_asked: list[int] = []
+
+    def keys() -> KeyRing:
+        n_asked.append(1)
+        if why:
+            raise why[0]
+        return open_keys(tmp_path)
+
+    async def act(recorder: Recorder) -> None:
+        recorder.add([], Outcome((alert(), summary())), 1.0)
+        await until(lambda: recorder.report().n_failures >= 3)
+        report = recorder.report()
+        assert report.locked
+        assert "plug the stick in" in report.trouble
+        assert report.n_waiting == 2
+        assert not path.exists()
+        why[0] = StorePlainError("there is no room to encrypt it")
+        await until(lambda: not recorder.report().locked)
+        n_before = len(n_asked)
+        assert await recorder.stored() is False
+        assert await recorder.stored() is False
+        assert len(n_asked) == n_before  # it is not done again and again
+        assert "no room" in recorder.report().trouble
+        why.clear()
+        assert recorder.report().n_waiting == 2
+
+    record_until(lambda: Recorder(path, RUN, CLOCK.now_s, keys=keys), act)
+    with History.open(path) as history:  # at the end it is tried once more
+        assert history.counts()["alerts"] == history.counts()["summaries"] == 1
