@@ -103,6 +103,11 @@ class Server:
         self._child = int(self._answer())
         return self._child
 
+    @property
+    def lives(self) -> bool:
+        """The monitor has not ended."""
+        return self._child != 0 and Path(f"/proc/{self._child}").exists()
+
     def ended(self) -> int:
         """Wait for the end of the monitor; return its exit code, negative: the signal."""
         code = os.waitstatus_to_exitcode(int(self._answer()))

@@ -124,10 +124,10 @@ class Watched(Daemon):
                 self.pulse.n_writing += by
                 self.pulse.tell()
 
-        def written(everything: bool) -> str:
+        def written(*how: bool) -> str:
             mark(1)
             try:
-                return write(everything)
+                return write(*how)
             finally:
                 mark(-1)
 
