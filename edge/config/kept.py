@@ -2,7 +2,9 @@
 
 It is written whole and put in its place in one step, with a digest over it, so that a power cut
 leaves the old one or the new one. Every value carries as what, when and by a random reference who
-set it and why: those words are of people, and stand with the records (`edge.config.words`).
+set it and why: those words are of people, and stand with the records (`edge.config.words`). A
+patient is named by a hash of the id: who reads the file and guesses the id sees that it is right,
+and no more.
 
 What counts for a patient, the last one first: what is kept here, a preset that was chosen here, and
 what the settings file says. A preset chosen here, and a new patient, put aside what the file says
@@ -16,7 +18,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -28,8 +30,9 @@ from edge.config.void import is_void
 
 FILE: Final = "limits.json"
 _PREFIX: Final = ".limits-"
-_VERSIONS: Final = (1, 2)
-"""1: with who and why in clear, as an older Homeward wrote it."""
+_VERSIONS: Final = (1, 2, 3)
+"""1: with who and why in clear, as an older Homeward wrote it; 1, 2: with the ids of patients."""
+_HASHED: Final = "#"
 
 
 class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -95,7 +98,7 @@ class KeptPatient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Kept: TypeAlias = Mapping[str, KeptPatient]
-"""By patient."""
+"""By patient; one of whom the settings know nothing by the hash of the id."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +108,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_kept(folder: Path) -> Kept:
-    """Return what is kept in a data directory.
+    """Return what is kept in a data directory, by the hashes of patients (see `by_patient`).
 
     Raises
     ------
@@ -137,7 +140,7 @@ def read_kept(folder: Path) -> Kept:
 
 
 def holds_words(folder: Path) -> bool:
-    """Return whether the file says who decided something, as an older Homeward wrote it.
+    """Return whether the file says who decided something, or of whom, as an older Homeward did.
 
     Raises
     ------
@@ -150,8 +153,9 @@ def holds_words(folder: Path) -> bool:
         found.append(who)
         return who
 
-    each_who(read_kept(folder), see)
-    return any(who.by or who.why for who in found)
+    kept = read_kept(folder)
+    each_who(kept, see)
+    return any(who.by or who.why for who in found) or kept != _hashed(kept)
 
 
 def write_kept(folder: Path, kept: Kept) -> None:
@@ -164,7 +168,7 @@ def write_kept(folder: Path, kept: Kept) -> None:
     OSError
         The disk will not have it; the old file stands.
     """
-    patients = dict(without_words(kept))
+    patients = _hashed(without_words(kept))
     stored = _File(_VERSIONS[-1], patients, _digest(patients))
     text = msgspec.json.format(msgspec.json.encode(stored), indent=1)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -209,6 +213,23 @@ def _overwrite(file: int) -> None:
         os.pwrite(file, bytes(os.fstat(file).st_size), 0)
         os.fsync(file)
     os.close(file)
+
+
+def by_patient(kept: Kept, patients: Iterable[str]) -> Kept:
+    """Return what is kept under the ids of these patients; all else stays under its hash."""
+    known = {_hash_of(patient): patient for patient in patients}
+    return {known.get(name, name): one for name, one in kept.items()}
+
+
+def _hashed(kept: Kept) -> dict[str, KeptPatient]:
+    return {
+        name if name.startswith(_HASHED) else _hash_of(name): one for name, one in kept.items()
+    }
+
+
+def _hash_of(patient: str) -> str:
+    digest = hashlib.sha256(b"homeward limits of " + patient.encode()).hexdigest()
+    return f"{_HASHED}{digest[:32]}"
 
 
 def set_aside(document: Document, kept: Kept) -> Document:

@@ -30,10 +30,7 @@ NAMES = {
 }
 RECORDS = ("homeward.db", "homeward.db-wal")
 
-CLEAR_TODAY: dict[str, set[str]] = {
-    # The id a patient has in the settings, by contract no name; who and why are gone from here.
-    "limits.json": {"patient"},
-}
+CLEAR_TODAY: dict[str, set[str]] = {}
 
 CONFIG = """
 [box]

@@ -16,6 +16,7 @@ from edge.config.kept import (
     KeptScale,
     KeptValue,
     Who,
+    by_patient,
     holds_words,
     read_kept,
     without_void,
@@ -48,7 +49,8 @@ def test_the_file_says_the_numbers_and_no_name(tmp_path: Path) -> None:
     assert BY not in text
     assert WHY not in text
     assert "85.0" in text
-    found = read_kept(tmp_path)
+    assert "p1" not in text
+    found = by_patient(read_kept(tmp_path), ["p1"])
     assert needs_words(found)
     assert not holds_words(tmp_path)
     assert with_words(found, words_of(kept)) == kept
@@ -71,7 +73,7 @@ def test_a_file_of_before_is_read_and_written_without_names(tmp_path: Path) -> N
     old = msgspec.json.decode(path.read_bytes())
     path.write_bytes(msgspec.json.encode({**old, "version": 1}))
     inode = os.open(path, os.O_RDONLY)
-    kept = with_refs(with_words(read_kept(tmp_path), ()))
+    kept = with_refs(with_words(by_patient(read_kept(tmp_path), ["p1"]), ()))
     assert kept["p1"].scale is not None
     assert kept["p1"].scale.who.by == BY
     assert len(words_of(kept)) == 2  # one decision, one reference
@@ -79,7 +81,7 @@ def test_a_file_of_before_is_read_and_written_without_names(tmp_path: Path) -> N
     assert BY.encode() not in path.read_bytes()
     assert BY.encode() not in os.pread(inode, 100_000, 0)  # the old file's bytes are overwritten
     os.close(inode)
-    assert with_words(read_kept(tmp_path), words_of(kept)) == kept
+    assert with_words(by_patient(read_kept(tmp_path), ["p1"]), words_of(kept)) == kept
 
 
 @pytest.mark.parametrize("value", [BY, 1950, "2026-03-01", "", True])
