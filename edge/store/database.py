@@ -186,14 +186,25 @@ def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) ->
         raise StoreError(f"cannot open {path} ({error}): check the rights of its folder") from error
     if key is None:
         return _without_key(path, keys, read_only=read_only)
+    return _under(path, key, read_only=read_only)
+
+
+def _under(path: Path, key: SealedKey, *, read_only: bool) -> Database:
+    """Open a file that has a key; one that is not under it yet is read as it is."""
     try:
-        return Database(_opened(path, key, read_only=read_only), execute_plugins=False)
-    except sqlite3.Error as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_NOTADB:
-            return _not_under(path, key, error, read_only=read_only)
+        try:
+            connection = _opened(path, key, read_only=read_only)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_NOTADB:
+                raise
+            if (plain := _if_plain(path)) is not None:
+                return _plain(path, plain, read_only=read_only)
+            # Once more: another process may have encrypted it between the two looks.
+            connection = _opened(path, key, read_only=read_only)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        _check_whose(path, key, error)
         raise store_error(error, "open", path) from error
-    except UnicodeDecodeError as error:
-        raise store_error(error, "open", path) from error
+    return Database(connection, execute_plugins=False)
 
 
 def _opened(path: Path, key: SealedKey, *, read_only: bool) -> Any:  # noqa: ANN401
@@ -270,18 +281,22 @@ def _without_key(path: Path, keys: Keys, *, read_only: bool) -> Database:
     return _plain(path, plain, read_only=read_only)
 
 
-def _not_under(path: Path, key: SealedKey, error: sqlite3.Error, *, read_only: bool) -> Database:
-    """Open a file that its key does not open, or say whether key or file is the trouble."""
+def _if_plain(path: Path) -> Any:  # noqa: ANN401
     try:
-        plain = connect_plain(path)
+        return connect_plain(path)
     except StoreDamagedError:
-        if is_under(path, key) or not is_noise(path):
-            raise store_error(error, "open", path) from error
+        return None
+
+
+def _check_whose(path: Path, key: SealedKey, error: Exception) -> None:
+    """Raise where a file is no database under its key because the key is another's."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_NOTADB:
+        return
+    if is_noise(path) and not is_under(path, key):
         raise StoreKeyError(
             f"{path} is not encrypted under the key in {key_path(path)}: bring back the two that "
             f"belong together from one backup, or move both away to begin anew; nothing was touched"
         ) from error
-    return _plain(path, plain, read_only=read_only)
 
 
 def _plain(path: Path, connection: Any, *, read_only: bool) -> Database:  # noqa: ANN401

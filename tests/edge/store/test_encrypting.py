@@ -10,13 +10,15 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge.keys import open_keys
 from edge.records import Outcome
 from edge.store import History, StoreDamagedError, StoreError, StoreKeyError, encrypting
-from edge.store.cipher import is_noise
+from edge.store import database as database_module
+from edge.store.cipher import is_noise, keys_beside, make_key
 from edge.store.database import connect, connect_plain
 from edge.store.encrypting import COPY, OLD
 from edge.store.head import read_head
@@ -260,13 +262,32 @@ def test_a_plain_database_in_use_is_not_taken_from_its_user(path: Path) -> None:
     assert_moved_in(path)
 
 
+@pytest.mark.parametrize("has_key", [False, True])
+def test_a_file_that_is_encrypted_between_two_looks_is_not_taken_for_damaged(
+    path: Path, monkeypatch: pytest.MonkeyPatch, has_key: bool
+) -> None:
+    make_plain(path)
+    keys = keys_beside(path, make=True)
+    if has_key:
+        make_key(path, keys)
+    real = database_module.connect_plain
+
+    def too_late(place: Path, *, read_only: bool = True) -> Any:
+        monkeypatch.setattr(database_module, "connect_plain", real)
+        encrypting.encrypt(place, keys)  # as another process may, in this very moment
+        return real(place, read_only=read_only)
+
+    monkeypatch.setattr(database_module, "connect_plain", too_late)
+    assert_moved_in(path)
+
+
 def test_processes_that_open_it_at_once_encrypt_it_once(path: Path) -> None:
     make_plain(path, with_log=True)
     program = (
         "import sys, time; from pathlib import Path\n"
         "from edge.store import Run, Store, StoreError\n"
         "sys.stdin.read()\n"
-        "for _ in range(50):\n"
+        "for _ in range(300):\n"
         "    try:\n"
         "        Store.begin(Path(sys.argv[1]), Run(sys.argv[2], 'b', 1.0, '1', 'd')).close()\n"
         "        break\n"
@@ -290,6 +311,7 @@ def test_processes_that_open_it_at_once_encrypt_it_once(path: Path) -> None:
     for one in started:
         _, said = one.communicate(timeout=60.0)
         assert (one.returncode, b"Traceback" in said) == (0, False), said
+    assert not list(path.parent.glob("*damaged*"))
     with History.open(path) as history:
         assert len(history.runs()) == 1 + 4
     assert_moved_in(path)
