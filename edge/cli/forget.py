@@ -25,6 +25,7 @@ from edge.cli._shared import (
     parse_span,
     print_json,
 )
+from edge.cli._unlocking import keys_of
 from edge.cli._vault import has_vault, ring_of, vault_folder
 from edge.clock import BootClock
 from edge.control import Forget
@@ -176,7 +177,7 @@ def _here(settings: Config, request: Forget) -> Forgotten:
         math.inf if request.to_s is None else request.to_s,
         request.patient,
     )
-    with Store.begin(path, run) as store:
+    with Store.begin(path, run, keys=keys_of(settings.box.data_dir)) as store:
         standing = _standing(store)
         store.backlog.add_clock(clock.read())
         store.flush(clock.now_s())

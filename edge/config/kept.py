@@ -2,9 +2,8 @@
 
 It is written whole and put in its place in one step, with a digest over it, so that a power cut
 leaves the old one or the new one. Every value carries as what, when and by a random reference who
-set it and why: those words are of people, and stand with the records (`edge.config.words`). A
-patient is named by a hash of the id: who reads the file and guesses the id sees that it is right,
-and no more.
+set it and why: those words are of people, and stand with the records (`edge.config.words`). The
+patient stands there as a salted digest of the id in the settings file.
 
 What counts for a patient, the last one first: what is kept here, a preset that was chosen here, and
 what the settings file says. A preset chosen here, and a new patient, put aside what the file says
@@ -26,13 +25,12 @@ import msgspec
 from msgspec.structs import replace
 
 from edge.config.settings import ConfigError, Document, Patient
-from edge.config.void import is_void
+from edge.config.void import is_void, told_apart
 
 FILE: Final = "limits.json"
 _PREFIX: Final = ".limits-"
-_VERSIONS: Final = (1, 2, 3)
-"""1: with who and why in clear, as an older Homeward wrote it; 1, 2: with the ids of patients."""
-_HASHED: Final = "#"
+_VERSIONS: Final = (1, 2)
+"""1: with who and why in clear, as an older Homeward wrote it."""
 
 
 class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -98,7 +96,7 @@ class KeptPatient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Kept: TypeAlias = Mapping[str, KeptPatient]
-"""By patient; one of whom the settings know nothing by the hash of the id."""
+"""By patient."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,7 +106,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_kept(folder: Path) -> Kept:
-    """Return what is kept in a data directory, by the hashes of patients (see `by_patient`).
+    """Return what is kept in a data directory, by digest of the patient: see `named`.
 
     Raises
     ------
@@ -139,8 +137,18 @@ def read_kept(folder: Path) -> Kept:
     return stored.patients
 
 
+def named(kept: Kept, patients: Iterable[str]) -> Kept:
+    """Return what is kept by patient, as far as they are in the settings file."""
+    ids = tuple(patients)
+
+    def name_of(key: str) -> str:
+        return next((one for one in ids if is_void(key, one)), key)
+
+    return {name_of(key): one for key, one in kept.items()}
+
+
 def holds_words(folder: Path) -> bool:
-    """Return whether the file says who decided something, or of whom, as an older Homeward did.
+    """Return whether the file says who decided something, as an older Homeward wrote it.
 
     Raises
     ------
@@ -153,9 +161,8 @@ def holds_words(folder: Path) -> bool:
         found.append(who)
         return who
 
-    kept = read_kept(folder)
-    each_who(kept, see)
-    return any(who.by or who.why for who in found) or kept != _hashed(kept)
+    each_who(read_kept(folder), see)
+    return any(who.by or who.why for who in found)
 
 
 def write_kept(folder: Path, kept: Kept) -> None:
@@ -168,7 +175,7 @@ def write_kept(folder: Path, kept: Kept) -> None:
     OSError
         The disk will not have it; the old file stands.
     """
-    patients = _hashed(without_words(kept))
+    patients = {told_apart(patient): one for patient, one in without_words(kept).items()}
     stored = _File(_VERSIONS[-1], patients, _digest(patients))
     text = msgspec.json.format(msgspec.json.encode(stored), indent=1)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -213,23 +220,6 @@ def _overwrite(file: int) -> None:
         os.pwrite(file, bytes(os.fstat(file).st_size), 0)
         os.fsync(file)
     os.close(file)
-
-
-def by_patient(kept: Kept, patients: Iterable[str]) -> Kept:
-    """Return what is kept under the ids of these patients; all else stays under its hash."""
-    known = {_hash_of(patient): patient for patient in patients}
-    return {known.get(name, name): one for name, one in kept.items()}
-
-
-def _hashed(kept: Kept) -> dict[str, KeptPatient]:
-    return {
-        name if name.startswith(_HASHED) else _hash_of(name): one for name, one in kept.items()
-    }
-
-
-def _hash_of(patient: str) -> str:
-    digest = hashlib.sha256(b"homeward limits of " + patient.encode()).hexdigest()
-    return f"{_HASHED}{digest[:32]}"
 
 
 def set_aside(document: Document, kept: Kept) -> Document:

@@ -17,7 +17,7 @@ from edge.config.checks import (
 )
 from edge.config.complaints import COMMAND_LINE, Complaints, dotted, syntax_error
 from edge.config.fields import is_table, read_struct
-from edge.config.kept import Kept, as_kept, by_patient, set_aside, tables_by_id
+from edge.config.kept import Kept, as_kept, named, set_aside, tables_by_id
 from edge.config.layers import read_alarms
 from edge.config.notices import read_notices
 from edge.config.retention import Retention
@@ -198,8 +198,8 @@ def _checked(
     tables = {name: _table(document, name, told, folder) for name in TABLES}
     box = _box(tables.pop("box"), origins)
     check_socket(box.socket, told)
-    ids = {*tables_by_id(document), Patient().id}
-    kept = {} if read is None else by_patient(read(box.data_dir), ids)
+    ids = {Patient().id, *tables_by_id(document)}
+    kept = {} if read is None else named(read(box.data_dir), ids)
     counting = set_aside(document, kept)
     patients, own = read_patients(counting, told, folder)
     tables_of = {} if read is None else tables_by_id(document)

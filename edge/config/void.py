@@ -1,8 +1,8 @@
-"""What of the settings file does not count any more, without writing a person's words down again.
+"""Words of the settings file that must be known again, without writing them down a second time.
 
 What stands in the settings file of a patient may hold names (who decided on a scale, and why). To
-know later whether it is still the same a salted digest is enough. Whoever has the file can try
-names against it, and cannot read any.
+know later whether it is still the same a salted digest is enough; and so it is for the id of a
+patient. Whoever has the file can try names against it, and cannot read any.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ _PREFIX: Final = "digest:"
 _SALT_BYTES: Final = 16
 PERSONAL: Final = frozenset({"spo2_scale_by", "spo2_scale_why", "spo2_scale_on", "birth_year"})
 """Keys of a patient's table that say something of people."""
+
+
+def told_apart(text: str) -> str:
+    """Return a salted digest of a text, to be written down in its place; of a digest, itself."""
+    return text if text.startswith(_PREFIX) else _digest(text, os.urandom(_SALT_BYTES))
 
 
 def void_value(key: str, value: Any) -> Any:  # noqa: ANN401  # whatever TOML holds

@@ -16,8 +16,8 @@ from edge.config.kept import (
     KeptScale,
     KeptValue,
     Who,
-    by_patient,
     flatten,
+    named,
     read_kept,
     unflatten,
     without_void,
@@ -139,11 +139,8 @@ def test_what_is_written_is_read_back_and_nothing_is_left_beside_it(tmp_path):
     (tmp_path / ".limits-left").write_text("of a program that was killed")
     write_kept(tmp_path, {})
     write_kept(tmp_path, kept)
-    assert by_patient(read_kept(tmp_path), ["bed", "other"]) == kept
+    assert named(read_kept(tmp_path), ["other", "bed"]) == kept
     assert "bed" not in (tmp_path / FILE).read_text()
-    # Of somebody the settings do not name: kept, under the hash.
-    write_kept(tmp_path, read_kept(tmp_path))
-    assert by_patient(read_kept(tmp_path), ["bed"]) == kept
     assert [file.name for file in tmp_path.iterdir()] == [FILE]
     assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
     assert read_kept(tmp_path / "nowhere") == {}

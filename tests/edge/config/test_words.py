@@ -16,8 +16,8 @@ from edge.config.kept import (
     KeptScale,
     KeptValue,
     Who,
-    by_patient,
     holds_words,
+    named,
     read_kept,
     without_void,
     write_kept,
@@ -49,8 +49,7 @@ def test_the_file_says_the_numbers_and_no_name(tmp_path: Path) -> None:
     assert BY not in text
     assert WHY not in text
     assert "85.0" in text
-    assert "p1" not in text
-    found = by_patient(read_kept(tmp_path), ["p1"])
+    found = named(read_kept(tmp_path), ["p1"])
     assert needs_words(found)
     assert not holds_words(tmp_path)
     assert with_words(found, words_of(kept)) == kept
@@ -73,7 +72,7 @@ def test_a_file_of_before_is_read_and_written_without_names(tmp_path: Path) -> N
     old = msgspec.json.decode(path.read_bytes())
     path.write_bytes(msgspec.json.encode({**old, "version": 1}))
     inode = os.open(path, os.O_RDONLY)
-    kept = with_refs(with_words(by_patient(read_kept(tmp_path), ["p1"]), ()))
+    kept = with_refs(with_words(named(read_kept(tmp_path), ["p1"]), ()))
     assert kept["p1"].scale is not None
     assert kept["p1"].scale.who.by == BY
     assert len(words_of(kept)) == 2  # one decision, one reference
@@ -81,7 +80,7 @@ def test_a_file_of_before_is_read_and_written_without_names(tmp_path: Path) -> N
     assert BY.encode() not in path.read_bytes()
     assert BY.encode() not in os.pread(inode, 100_000, 0)  # the old file's bytes are overwritten
     os.close(inode)
-    assert with_words(by_patient(read_kept(tmp_path), ["p1"]), words_of(kept)) == kept
+    assert with_words(named(read_kept(tmp_path), ["p1"]), words_of(kept)) == kept
 
 
 @pytest.mark.parametrize("value", [BY, 1950, "2026-03-01", "", True])
@@ -103,3 +102,13 @@ def test_a_table_is_without_what_does_not_count_until_it_says_something_else() -
 
 def test_references_are_random() -> None:
     assert len({new_ref() for _ in range(1_000)}) == 1_000
+
+
+def test_the_patient_stands_in_the_file_as_a_digest_that_is_known_again(tmp_path: Path) -> None:
+    kept = kept_by("ref1")
+    write_kept(tmp_path, kept)
+    first = read_kept(tmp_path)
+    assert "p1" not in first
+    assert set(named(first, ["p2", "p1"])) == {"p1"}
+    write_kept(tmp_path, first)  # of a patient who is not in the settings now
+    assert read_kept(tmp_path) == first
