@@ -31,6 +31,7 @@ from edge.clock import BootClock
 from edge.control import Forget
 from edge.control.client import ControlClient
 from edge.store import DATABASE, Forgotten, Run, Store, Wanted
+from edge.store.erasing import WITH_RECORDS
 
 if TYPE_CHECKING:
     from edge.config import Config
@@ -187,8 +188,10 @@ def _here(settings: Config, request: Forget) -> Forgotten:
         )
         if request.dry_run:
             return asked.planned()
+        sent = store.sent_of(wanted)
         while asked.step():
             pass
+        store.erase_sent(sent, request.by, WITH_RECORDS, clock.now_s())
         return asked.finish()
 
 

@@ -32,6 +32,7 @@ from edge.clock import BootClock
 from edge.config import Config, Source, as_document
 from edge.config.retention import kept_days
 from edge.daemon import Beginning, Daemon, Link, Places
+from edge.daemon.keyring import Keyring
 from edge.daemon.local import Chosen
 from edge.daemon.model import LiveModel
 from edge.daemon.noticeboard import Noticed
@@ -40,7 +41,7 @@ from edge.daemon.vaultstate import bounds_of
 from edge.devices import load
 from edge.discover import discover
 from edge.journal import open_journal
-from edge.pipeline import Scores
+from edge.pipeline import Kept, Scores
 from edge.readers import Reader, simulated
 from edge.readers import replay as played
 from edge.records import ScorerError
@@ -97,8 +98,8 @@ def command(
     scorer, trouble = _scorer(settings)
     clock = BootClock()
     database = settings.box.data_dir / DATABASE
-    kept, was_set = kept_in(database, clock.read()), clock_was_set(database, clock.boot_id)
-    tested = tested_in(database, clock.read())
+    keyring = Keyring(settings.box.data_dir)
+    kept, was_set, tested = _found(database, clock, keyring)
     run = Run(
         run_id=str(uuid.uuid4()),
         boot_id=clock.boot_id,
@@ -112,7 +113,7 @@ def command(
         model = LiveModel(scorer, partial(open_scorer, settings.model.bundle), clock.now_s)
     told = settings_of(settings)
     pipeline = assemble(told, run.run_id, scorer=model, start_s=run.started_s)
-    places = _places(settings, log)
+    places = _places(settings, log, keyring)
     gc.collect()
     gc.freeze()  # what is there now lives as long as the process: no need to look at it again
 
@@ -144,10 +145,18 @@ def command(
         lines.close()
 
 
-def _places(config: Config, log: Path | None) -> Places:
+def _found(database: Path, clock: BootClock, keyring: Keyring) -> tuple[Kept | None, bool, Tested]:
+    """Return what stood, whether the clock was set in this boot, and what was tested last."""
+    keys = keyring.ring
+    kept = kept_in(database, clock.read(), keys)
+    was_set = clock_was_set(database, clock.boot_id, keys)
+    return kept, was_set, tested_in(database, clock.read(), keys)
+
+
+def _places(config: Config, log: Path | None, keyring: Keyring) -> Places:
     folder = config.box.data_dir
     bounds = bounds_of(config.vault) if config.vault.enabled else None
-    return Places(folder / DATABASE, config.box.socket, log, folder, bounds, config.store)
+    return Places(folder / DATABASE, config.box.socket, log, folder, bounds, config.store, keyring)
 
 
 def _fit_out(daemon: Daemon, config: Config, tested: Tested) -> None:

@@ -144,7 +144,7 @@ class Daemon:
         self._chosen: list[Chosen] = []
         self._local = Local(clock, self._intake.put)
         log, log_name = open_packet_log(places)
-        keyring = Keyring(places.data_dir or places.database.parent)
+        keyring = places.keyring or Keyring(places.data_dir or places.database.parent)
         vault = vault_of(places, keyring, clock)
         self._recorder = Recorder(
             places.database,

@@ -34,6 +34,8 @@ class Places(msgspec.Struct, frozen=True):
         How much of the packets is kept in the vault; None: there is none.
     store : StoreSettings
         ``[store]``: what the records do when the disk is full.
+    keyring : Keyring | None
+        Opens the keys of vault and records; None: one is made.
     """
 
     database: Path
@@ -42,6 +44,7 @@ class Places(msgspec.Struct, frozen=True):
     data_dir: Path | None = None
     vault: Bounds | None = None
     store: StoreSettings = StoreSettings()
+    keyring: Keyring | None = None
 
 
 class Beginning(msgspec.Struct, frozen=True):

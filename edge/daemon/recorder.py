@@ -37,6 +37,7 @@ from edge.store import (
     StoreError,
     Wanted,
 )
+from edge.store.erasing import WITH_RECORDS
 from edge.store.rationing import RoomReport
 from edge.store.retention import Retention
 
@@ -233,10 +234,12 @@ class Recorder:
         StoreError
             Not all of it was forgotten; ask again.
         """
+        sent: list[int] = []
 
         def begin(store: Store) -> Forgetting:
             now_s = self._now_s()
             store.flush(now_s)
+            sent.extend(store.sent_of(wanted))
             return store.forgetting(wanted, by, now_s, wall_s=wall_s, standing=standing)
 
         request = await self.using(begin)
@@ -245,6 +248,7 @@ class Recorder:
             return request.planned()
         while await loop.run_in_executor(self._thread, request.step):
             pass
+        await self.using(lambda store: store.erase_sent(sent, by, WITH_RECORDS, self._now_s()))
         return await loop.run_in_executor(self._thread, request.finish)
 
     def prove(self) -> float:

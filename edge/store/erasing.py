@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Final
 
+import msgspec
 from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.store import egress
@@ -13,6 +16,10 @@ from edge.store.database import Database, store_error
 from edge.store.head import Head
 from edge.store.keeping import HeadKeeper
 from edge.store.stored import Erased, Keep
+from edge.store.wanted import Wanted
+
+WITH_RECORDS: Final = "forgotten with the records"
+"""Why what was sent is erased, in the ledger."""
 
 
 class Erasing:
@@ -41,6 +48,34 @@ class Erasing:
         if head is not None:
             self._head.keep(head)
         return erased
+
+    def sent_of(self, wanted: Wanted) -> list[int]:
+        """Return the numbers of messages that left in a span, or were of a patient's alerts.
+
+        What has no wall time is only meant where everything is.
+
+        Raises
+        ------
+        StoreError
+            They cannot be read.
+        """
+        sql = "SELECT n, wall_s, refs FROM egress JOIN egress_content ON egress = n"
+        try:
+            rows = self._database.execute(sql).fetchall()
+            ids = {
+                row[0]
+                for row in self._database.execute(
+                    "SELECT DISTINCT id FROM alerts WHERE patient = ?", (wanted.patient,)
+                )
+            }
+        except sqlite3.Error as error:
+            raise store_error(error, "read", self.path) from error
+        return [
+            n
+            for n, wall_s, refs in rows
+            if (wanted.of == "all" or _within(wall_s, wanted))
+            and (not wanted.patient or not ids.isdisjoint(msgspec.json.decode(refs)))
+        ]
 
     def keep_sent(self, keep: Keep, wall_s: float | None, at_s: float) -> int:
         """Erase what messages said that were kept long enough; return how many.
@@ -97,3 +132,9 @@ class Erasing:
             body = {**said, "n": len(gone), "ask_receivers": asked}
             told.append(LedgerEntry(kind, "", "erased", by, at_s, body))
             return Erased(len(gone), asked), grow(database, self._run_n, told, marks)
+
+
+def _within(wall_s: float | None, wanted: Wanted) -> bool:
+    if wall_s is None:
+        return (wanted.from_s, wanted.to_s) == (-math.inf, math.inf)
+    return wanted.from_s <= wall_s < wanted.to_s

@@ -30,8 +30,7 @@ NAMES = {
 }
 RECORDS = ("homeward.db", "homeward.db-wal")
 
-CLEAR_TODAY: dict[str, set[str]] = {
-}
+CLEAR_TODAY: dict[str, set[str]] = {}
 
 CONFIG = """
 [box]

@@ -11,10 +11,12 @@ import pytest
 from edge.clock import TimeQuality, WallEntry
 from edge.egress.allowed import Content
 from edge.egress.departure import Departure, Left, header_text
-from edge.store import History, Keep, LedgerEntry, LedgerKind, Run, Store
+from edge.records import Outcome
+from edge.store import History, Keep, LedgerEntry, LedgerKind, Run, Store, Wanted
 from edge.store.verification import verify
 from tests.edge.store.opened import every_page
 from tests.edge.store.test_chain import unlocked
+from tests.edge.store.test_store import alert
 
 RUN = Run("run-1", "boot-1", 5.0, "0.1.0", "digest")
 DAY_S = 86400.0
@@ -151,3 +153,16 @@ def test_a_ping_says_nothing_and_so_nothing_of_it_is_kept_to_be_erased(path: Pat
         assert (sent.times, sent.until_s, sent.body, sent.erased) == (9, 600.0, b"", False)
         with History.open(path) as history:
             assert history.sent(after=1) == []
+
+
+def test_what_was_sent_in_a_span_or_of_a_patient_is_found_to_be_forgotten(path: Path) -> None:
+    early = left(1)
+    late = msgspec.structs.replace(left(2), wall_s=1.8e9)
+    undated = msgspec.structs.replace(left(3, refs=()), wall_s=None, quality=None)
+    with stored(path, early, late, undated) as store:
+        store.add(Outcome((alert(1),)), 20.0)
+        patient = alert(1).patient
+        assert store.sent_of(Wanted()) == [1, 2, 3]
+        assert store.sent_of(Wanted(to_s=1.75e9)) == [1]
+        assert store.sent_of(Wanted(patient=patient)) == [1, 2]
+        assert store.sent_of(Wanted(patient="somebody else")) == []
