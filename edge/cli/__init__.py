@@ -68,6 +68,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "report": "One alert on a printable page: strip, vital signs, who answered.",
     "whatif": "The patient's own past under other limits.",
     "unlock": "Give the running monitor the passphrase of its key.",
+    "ledger": "What left the box, word for word; forgetting what it said.",
+    "consent": "What may leave the box, and switching it.",
     "vault": "The raw packets kept here: list, verify, forget, change the key.",
     "forget": "Erase records and raw packets of a span, a patient, or all.",
     "config": "Every setting in force, and where it was set.",

@@ -11,6 +11,8 @@ from edge.cli._tables import span_text
 
 def notice_troubles(notices: dict[str, Any]) -> Iterator[str]:
     """Return why people would not be told, a sentence each."""
+    if notices.get("withheld"):
+        yield f"nobody outside this room is told of alarms: {notices['withheld']}"
     if notices["trouble"]:
         yield f"notices do not go out: {notices['trouble']}"
     deadman = notices["deadman"]

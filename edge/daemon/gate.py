@@ -28,7 +28,7 @@ from edge.egress.board import reason_out
 from edge.egress.consent import Switch, Switches, off
 from edge.egress.departure import Departure, Left
 from edge.records import Alert
-from edge.store import LedgerEntry, LedgerKind, Run
+from edge.store import LedgerEntry, LedgerKind, Run, StoreError
 from edge.store.backlog import MAX_EGRESS
 
 TOGETHER_S: Final = 600.0
@@ -155,7 +155,11 @@ class Gate:
         """
         told = self._told.get(said.uuid)
         if told is None:
-            if not await self._recorder.knows(said.uuid):
+            try:
+                known = await self._recorder.knows(said.uuid)
+            except StoreError as error:
+                raise ControlError(str(error)) from error
+            if not known:
                 raise ControlError(f"no message {said.uuid} has left")
             told = self._told[said.uuid] = _Told(_FORGOTTEN)
         told.n_stages += 1
