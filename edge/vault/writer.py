@@ -33,6 +33,8 @@ CLOCK_ROLL_S: Final = 60.0
 LOCK_WAIT_S: Final = 0.5
 """A command may hold the writer's lock for a moment, to see whether there is one."""
 BACK_S: Final = 1.0
+TEND_S: Final = 2.0
+"""The longest that passes between two calls of `VaultWriter.tend`."""
 _PACKET_BYTES: Final = 16
 
 
@@ -216,10 +218,13 @@ class VaultWriter:
         self._recap, self._goes_on = self._standing.recap(to_s), False
 
     def tend(self, now_s: float) -> None:
-        """Write and sync what is due by the clock though no packets come; raises as `flush`."""
+        """Write and sync what is due by the clock though no packets come; raises as `flush`.
+
+        To be called about every second.
+        """
         if self._is_due(now_s):
             self.flush()
-        elif self._sync_is_due(now_s):
+        elif self._sync_is_due(now_s, TEND_S):
             self.flush(durable=True)
 
     def close(self) -> None:
@@ -266,14 +271,18 @@ class VaultWriter:
             or len(self._pending) >= MAX_PACKETS
         )
 
-    def _sync_is_due(self, now_s: float | None = None) -> bool:
-        """Say whether the oldest that is not on the medium would be too old at the next block."""
+    def _sync_is_due(self, now_s: float | None = None, next_s: float | None = None) -> bool:
+        """Say whether the oldest that is not on the medium would be too old the next time.
+
+        That is in `next_s`; None: at the next block.
+        """
         if self._unsynced_s is None:
             return False
         now_s = self._last_s if now_s is None else now_s
         if now_s <= self._hurry_until_s:
             return True
-        return now_s + self._bounds.block_s - self._unsynced_s > self._bounds.sync_s
+        next_s = self._bounds.block_s if next_s is None else next_s
+        return now_s + next_s - self._unsynced_s > self._bounds.sync_s
 
     def _seal(self) -> None:
         """Encrypt what is pending into the segment; nothing is lost if that fails."""

@@ -101,9 +101,9 @@ def test_what_waits_is_written_though_no_packets_come(tmp_path, monkeypatch):
     writer.tend(1010.0)
     assert len(read(tmp_path)) == 4
     done = syncs(monkeypatch)
-    writer.tend(1040.0)
+    writer.tend(1057.0)
     assert done == []
-    writer.tend(1055.0)
+    writer.tend(1058.5)
     assert len(done) == 1
     writer.close()
 
