@@ -93,6 +93,7 @@ READ_AGAIN_S = (0.5, 2.0)
 damaged where the disk refused a read, and a fault of the moment must not put a night aside."""
 
 _CHUNK_BYTES = 1 << 18
+_NO_TEXT = "Could not decode to UTF-8"
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -119,8 +120,10 @@ class StoreFullError(StoreError):
 def store_error(error: sqlite3.Error | UnicodeDecodeError, action: str, path: Path) -> StoreError:
     """Return what SQLite said as an error for people, damage told apart from trouble."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    # A schema broken in its names gives an error text that is no text, and Python trips over it.
-    if code in _DAMAGE_CODES or isinstance(error, UnicodeDecodeError):
+    # A schema broken in its names gives an error text that is no text, and Python trips over it;
+    # a column that should be text and is none has no code of its own.
+    is_no_text = isinstance(error, UnicodeDecodeError) or str(error).startswith(_NO_TEXT)
+    if code in _DAMAGE_CODES or is_no_text:
         return StoreDamagedError(
             f"{path} is damaged ({error}): opening it again moves it aside and begins a new one"
         )
@@ -165,7 +168,7 @@ def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) ->
     Raises
     ------
     StoreDamagedError
-        The file is no SQLite database, or broken in the pages an open reads.
+        The file is no SQLite database, or broken in the pages an open reads, or a folder.
     StoreKeyError
         Its key cannot be had, or is another.
     StorePlainError
@@ -173,6 +176,7 @@ def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) ->
     StoreError
         It cannot be opened, or a setting does not hold.
     """
+    _check_is_no_folder(path)
     keys = keys_beside(path, make=not read_only) if keys is None else keys
     try:
         if not path.parent.is_dir():  # making the first key would make it
@@ -306,6 +310,16 @@ def _plain(path: Path, connection: Any, *, read_only: bool) -> Database:  # noqa
     raise StorePlainError(f"{path} is not encrypted yet")
 
 
+def _check_is_no_folder(path: Path) -> None:
+    """Tell a folder in a file's place as damage: SQLite only says that it cannot be opened."""
+    for part in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        if part.is_dir():
+            raise StoreDamagedError(
+                f"{part} is a folder where a file of the database should be: opening it again "
+                f"moves it aside and begins a new one"
+            )
+
+
 def _check_pragmas(connection: Any, path: Path) -> None:  # noqa: ANN401
     for name, wanted in PRAGMAS.items():
         (found,) = connection.execute(f"PRAGMA {name}").fetchone()
@@ -353,11 +367,16 @@ def move_aside(path: Path) -> Path:
     The log goes first: left beside a fresh file after a power cut it would be taken for the
     fresh one's own.
     """
+    parts = (SUFFIX, "-wal", "-shm", "")
     number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+    while any(_aside(path, number, part).exists() for part in parts):
         number += 1
-    for suffix in (SUFFIX, "-wal", "-shm", ""):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(aside.with_name(aside.name + suffix))
-    return aside
+    for part in parts:
+        found = path.with_name(path.name + part)
+        if found.exists():
+            found.replace(_aside(path, number, part))
+    return _aside(path, number)
+
+
+def _aside(path: Path, number: int, part: str = "") -> Path:
+    return path.with_name(f"{path.name}.damaged-{number}{part}")

@@ -93,7 +93,7 @@ def read_head(database: Path) -> Head | None:
     try:
         with head_path(database).open("rb") as file:
             words = file.read(_MAX_BYTES).decode("ascii", "replace").split()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return None
     if len(words) != 4 or " ".join(words[:2]) != _FORMAT:
         return None

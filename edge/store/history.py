@@ -298,12 +298,15 @@ class History:
         return int(row["n"])
 
     def outbox(self, limit: int = 100) -> list[Waiting]:
-        """Return the first entries without a receipt, in the order in which they came to be."""
+        """Return the first entries without a receipt, in the order in which they came to be.
+
+        One whose record is gone or makes no sense is left out.
+        """
         waiting = self._rows(
             "SELECT uuid, alert, summary FROM outbox WHERE settled_s IS NULL ORDER BY n LIMIT ?",
             (limit,),
         )
-        return [self._waiting(row) for row in waiting]
+        return self._read(waiting[::-1], self._waiting)
 
     def _waiting(self, row: Row) -> Waiting:
         if row["alert"] is not None:
@@ -326,7 +329,7 @@ class History:
         for row in reversed(newest_first):
             try:
                 found.append(record_from(row))
-            except (ValueError, TypeError, msgspec.DecodeError):
+            except (ValueError, TypeError, KeyError, msgspec.DecodeError):
                 self.n_unreadable += 1
         return found
 

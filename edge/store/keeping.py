@@ -10,7 +10,7 @@ import structlog
 
 from edge.store.chain import TAKEN_OVER, LedgerEntry, LedgerKind
 from edge.store.database import READ_AGAIN_S, Database
-from edge.store.head import START, Head, read_head, write_head
+from edge.store.head import START, Head, head_path, read_head, write_head
 
 _log = structlog.get_logger("ledger")
 
@@ -66,14 +66,15 @@ class HeadKeeper:
     def begin(self, database: Database) -> None:
         """Write the first head of all, before there is a chain: from then on one is never missing.
 
-        To be called before the schema is brought up to date.
+        To be called before the schema is brought up to date. Where one is there and is none any
+        more, there was a chain once: then it stays, and is told as a break.
 
         Raises
         ------
         OSError
             It cannot be written: a chain that began without it would look like one that was cut.
         """
-        if not database.table("ledger").exists() and self._read() is None:
+        if not database.table("ledger").exists() and not head_path(self._path).exists():
             write_head(self._path, START)
 
     def found(self, database: Database, run_id: str, at_s: float) -> LedgerEntry | None:

@@ -9,14 +9,22 @@ tenths of all writes, and both come out of the packets again, bit for bit.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.store import egress
 from edge.store.chain import LedgerKind, take_over
-from edge.store.database import Database, Migrations, StoreError, store_error
+from edge.store.database import (
+    Database,
+    Migrations,
+    StoreDamagedError,
+    StoreError,
+    store_error,
+)
 
 MIGRATIONS = Migrations("homeward")
 
@@ -284,6 +292,7 @@ STEPS = (
     "010_room",
 )
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
+_LATER: Final = re.compile(r"\d{3}_")
 
 
 @MIGRATIONS(name=STEPS[0])
@@ -375,10 +384,15 @@ def check_not_newer(database: Database, path: Path) -> None:
 
     Raises
     ------
+    StoreDamagedError
+        There is a step that no version has made: steps are numbered, and never renamed.
     StoreError
         The file was written by a newer Homeward.
     """
     newer = sorted({step.name for step in MIGRATIONS.applied(database)} - set(STEPS))
+    broken = [name for name in newer if not _LATER.match(name) or name[:3] <= STEPS[-1][:3]]
+    if broken:
+        raise StoreDamagedError(f"{path} is damaged: {broken[0]!r} is no step of its schema")
     if newer:
         raise StoreError(
             f"{path} was written by a newer Homeward (it knows {', '.join(newer)}): install that "

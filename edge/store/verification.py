@@ -240,7 +240,7 @@ def _is_same(row: dict[str, Any], body: bytes) -> bool:
             if name in names
         }
         return canonical(plain).encode() == body
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError):
         return False
 
 

@@ -189,8 +189,12 @@ def _note_gone(segment: Segment, why: str) -> None:
 def tidy(folder: Path) -> None:
     """Finish what was broken off: superseded or given up segments, keys without blocks, halves.
 
-    To be called with the change lock held; raises `VaultError` as `destroy` does.
+    A folder in a file's place is put aside. To be called with the change lock held; raises
+    `VaultError` as `destroy` does.
     """
+    for path in sorted(folder.glob("*")):
+        if path.suffix in (KEY, SEGMENT) and path.is_dir():
+            _put_aside(path)
     given_up = gone(folder)
     dead = [one for one in segments(folder) if _is_dead(one, given_up)]
     for segment in [*superseded(folder), *dead]:
@@ -204,6 +208,17 @@ def tidy(folder: Path) -> None:
                 shred(path)
             except OSError as error:
                 raise VaultError(f"{path} cannot be removed: {error.strerror}") from error
+
+
+def _put_aside(path: Path) -> None:
+    """Rename a folder that stands in a file's place, so that it is in nobody's way."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.aside-{number}")).exists():
+        number += 1
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise VaultError(f"{path} is a folder and cannot be moved: {error.strerror}") from error
 
 
 def _is_dead(segment: Segment, given_up: set[str]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import BinaryIO, Final
 from zlib import crc32
 
@@ -119,20 +121,21 @@ def _blocks(file: BinaryIO, segment: Segment, report: VaultReport) -> Iterator[B
         report.n_damaged += 1
         report.say(f"{segment.path}: its head is damaged; the copy beside its key is used")
     expected, last_kind = 0, -1
+    kept = _in_row(file, size)
     while at < size:
         block = _block_at(file, at)
         if block is None:
             at = _past_damage(file, at, size, segment, report)
             continue
         number = block.head.sequence
-        if number > expected:
-            report.n_missing += number - expected
-            report.say(f"{segment.path}: {number - expected} blocks before byte {at} are not there")
-        elif number < expected:
+        if number < expected or (kept is not None and at not in kept):
             report.n_changed += 1
             report.say(f"{segment.path}: block {number} at byte {at} stands in the wrong place")
             at = block.end
             continue
+        if number > expected:
+            report.n_missing += number - expected
+            report.say(f"{segment.path}: {number - expected} blocks before byte {at} are not there")
         expected, last_kind, at = number + 1, block.head.kind, block.end
         report.n_blocks += 1
         report.n_bytes += layout.BLOCK_BYTES + len(block.body)
@@ -154,11 +157,61 @@ def _head_at(file: BinaryIO, at: int) -> BlockHead | None:
     return layout.unpack_block_head(file.read(layout.BLOCK_BYTES))
 
 
-def _past_damage(file: BinaryIO, at: int, size: int, segment: Segment, report: VaultReport) -> int:
-    """Return where to go on after something that is no whole block, and tell of it."""
-    found = _find(file, at + 1)
+def _in_row(file: BinaryIO, size: int) -> set[int] | None:
+    """Return where the blocks stand that are used, if some stand in the wrong place; else None.
+
+    Of such blocks the most that follow each other are used: one that was moved to the front (by a
+    card that swaps its pages) takes none of those along that stand where they were written.
+    """
+    numbers, at = [], layout.HEAD_BYTES
+    while (head := _head_at(file, at)) is not None and at < size:
+        numbers.append(head.sequence)
+        at += layout.BLOCK_BYTES + head.n_bytes
+    if at == size and all(a < b for a, b in pairwise(numbers)):
+        return None  # as ever, and quick: no body was read
+    return _longest_row(list(_standing(file, size)))
+
+
+def _standing(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
+    """Give number and place of every whole block."""
+    at: int | None = layout.HEAD_BYTES
+    while at is not None and at < size:
+        block = _block_at(file, at)
+        if block is None:
+            at = _next_head(file, at + 1)
+        else:
+            yield block.head.sequence, at
+            at = block.end
+
+
+def _longest_row(found: list[tuple[int, int]]) -> set[int]:
+    """Return the places of the longest row of rising numbers."""
+    ends: list[int] = []  # the lowest number in which a row of each length ends
+    last: list[int] = []  # and which of `found` that is
+    before: list[int] = []
+    for index, (number, _) in enumerate(found):
+        length = bisect_left(ends, number)
+        before.append(last[length - 1] if length else -1)
+        ends[length : length + 1] = [number]
+        last[length : length + 1] = [index]
+    row, index = set[int](), last[-1] if last else -1
+    while index >= 0:
+        row.add(found[index][1])
+        index = before[index]
+    return row
+
+
+def _next_head(file: BinaryIO, at: int) -> int | None:
+    """Return where the next head of a block stands at or after byte `at`."""
+    found = _find(file, at)
     while found is not None and _head_at(file, found) is None:
         found = _find(file, found + 1)
+    return found
+
+
+def _past_damage(file: BinaryIO, at: int, size: int, segment: Segment, report: VaultReport) -> int:
+    """Return where to go on after something that is no whole block, and tell of it."""
+    found = _next_head(file, at + 1)
     if found is None and _is_cut(file, at, size):
         report.n_cut += 1
         report.say(

@@ -32,6 +32,9 @@ def verify(
     """
     report = VaultReport()
     chain = _Chain(report, gone(folder))
+    for path in sorted(folder.glob("*.aside-*")):
+        report.n_damaged += 1
+        report.say(f"{path} stood where a file of the vault should be, and was put aside")
     there = segments(folder)
     for number, segment in enumerate(there):
         if on_done is not None:
