@@ -15,7 +15,16 @@ import msgspec
 
 from edge.clock import WallEntry
 from edge.records import AlarmAct, AlarmEvent, LimitAct, Outcome, Role, SettingChange
-from edge.store import DATABASE, KeptAlerts, LedgerEntry, LedgerKind, Run, Store, StoreError
+from edge.store import (
+    DATABASE,
+    Backlog,
+    KeptAlerts,
+    LedgerEntry,
+    LedgerKind,
+    Run,
+    Store,
+    StoreError,
+)
 from edge.store import database as database_module
 from edge.store.database import connect
 from edge.store.keeping import HeadKeeper
@@ -51,9 +60,9 @@ WAL_PAGES: Final = (10, 60, 1000)
 """After so many pages the log is folded into the file: often, that is where the danger is."""
 
 
-def begin(path: Path, run_id: str) -> Store:
+def begin(path: Path, run_id: str, backlog: Backlog | None = None) -> Store:
     """Open the store as the monitor does."""
-    return Store.begin(path, Run(run_id, "boot-1", 1.0, "0.1.0", "digest"))
+    return Store.begin(path, Run(run_id, "boot-1", 1.0, "0.1.0", "digest"), backlog)
 
 
 class StoreWork:
