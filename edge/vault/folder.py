@@ -151,7 +151,7 @@ def destroy(segment: Segment, why: str = "") -> None:
     """
     try:
         if why:
-            _note_gone(segment, why)
+            note_gone(segment, why)
         shred(segment.key_path)
         segment.path.unlink(missing_ok=True)
         sync_folder(segment.path.parent)
@@ -168,7 +168,8 @@ def gone(folder: Path) -> set[str]:
     return {line.split()[0] for line in lines if line.split()}
 
 
-def _note_gone(segment: Segment, why: str) -> None:
+def note_gone(segment: Segment, why: str) -> None:
+    """Note that a segment is about to be destroyed, so that what breaks off is finished later."""
     head = segment.head()
     if head is None:
         return

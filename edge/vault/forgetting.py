@@ -30,6 +30,7 @@ from edge.vault.folder import (
     changing,
     destroy,
     is_written,
+    note_gone,
     segments,
     superseded,
     tidy,
@@ -216,6 +217,7 @@ def forget_all(
             there = [*superseded(folder), *segments(folder)]
             try:
                 for segment in there:
+                    note_gone(segment, FORGOTTEN)
                     shred(segment.key_path)
             except OSError as error:
                 raise VaultError(f"a key cannot be destroyed: {error.strerror}") from error
