@@ -87,6 +87,7 @@ def kill_again_and_again(
             plan.witness.unlink(missing_ok=True)
             if done.n_kills % VERIFY_EVERY == 0:
                 checks.whole()
+                print(f"{done.n_in_writing} of {n_kills}, {len(checks.faults)} faults", flush=True)
             if len(checks.faults) > 10:
                 break
     checks.whole()
