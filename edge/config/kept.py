@@ -197,13 +197,14 @@ def write_kept(folder: Path, kept: Kept) -> None:
         if before is not None:
             os.close(before)
         raise
-    if before is not None:
-        _overwrite(before)
     place = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(place)
     finally:
         os.close(place)
+        # Only now: before, a power cut would have left the name with the old file, overwritten.
+        if before is not None:
+            _overwrite(before)
 
 
 def _open_to_overwrite(path: Path) -> int | None:

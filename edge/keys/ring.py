@@ -200,7 +200,7 @@ def _first(
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with holding(data_dir):
-            if not (data_dir / NAME).exists():
+            if read_key_file(path) is None:  # none, or one that was destroyed but for its name
                 write_key_file(path, plain(new_key()))
     except OSError as error:
         raise KeysError(f"{path} cannot be made: {error.strerror}; check it") from error

@@ -17,7 +17,8 @@ def test_kill_9_of_the_monitor_in_mid_write_loses_nothing_acknowledged(tmp_path:
     assert not done.faults, table(done)
     assert done.n_in_writing == N_KILLS
     assert done.lost == 0
-    assert min(done.n_acknowledged[kind] for kind in ("alert", "summary", "packet")) > N_KILLS
+    assert min(done.n_acknowledged[kind] for kind in ("alert", "packet")) > N_KILLS
+    assert done.n_acknowledged["summary"] > 0  # they go with the alerts, or sixty at a time
 
 
 def test_a_monitor_that_acknowledges_before_it_commits_is_caught(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edge.vault.keyfile import plain
+
 from edge.records import Packet
 from edge.vault import (
     FOLDER,
@@ -25,7 +27,6 @@ from edge.vault import (
     verify,
 )
 from edge.vault.folder import KEY, SEGMENT, device_ids, segments
-from edge.vault.keyfile import plain
 from edge.vault.layout import COPY_AT, KEY_RECORD_BYTES, VaultError
 from edge.vault.reading import entries
 from tests.edge.vault.kit import WALL_S, Clock, start, wave

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from edge.records import encode_record
 from edge.store import DATABASE, History, StoreError
 from edge.store.verification import verify
-from edge.vault import FOLDER, HOLE, VaultReport, open_keys
+from edge.vault import END, FOLDER, HOLE, VaultReport, open_keys
 from edge.vault.folder import segments
 from edge.vault.reading import entries
 from tests.rigs.disk.world import KINDS, digest
 
+OF_THE_VAULT: Final = ("box:recap", HOLE, END)
+"""What is in it beside the packets that entered."""
 BLOCK_S = 12.0
 """So long after its arrival a packet is in the vault's file, where nobody says how many are."""
 LATE_S = 4.0
@@ -250,4 +252,4 @@ class Checks:
             self._segment = segment.number
             for entry in entries(segment, ring, report):
                 if isinstance(entry.held, list):
-                    yield from (p for p in entry.held if p.stream not in ("box:recap", HOLE))
+                    yield from (p for p in entry.held if p.stream not in OF_THE_VAULT)
