@@ -16,6 +16,7 @@ from edge.__main__ import main
 from edge.packetlog import PacketLogWriter, read
 from edge.records import Packet
 from tests.edge.export.drifting import drifting
+from tests.edge.vault.kit import Clock, write
 
 pyedflib = pytest.importorskip("pyedflib", reason="reads EDF+ as others do")
 wfdb = pytest.importorskip("wfdb", reason="reads WFDB as others do")
@@ -167,6 +168,31 @@ def test_of_a_log_with_several_runs_one_is_chosen(tmp_path, capsys):
     channel, told = map(json.loads, capsys.readouterr().out.splitlines())
     assert told["source"] == "second"
     assert channel["samples"] == pytest.approx(9.0 * 250, abs=30)
+
+
+def test_of_the_vault_the_last_run_a_named_one_or_a_span_is_taken(tmp_path, capsys):
+    clock = Clock(19.5)
+    runs = []
+    for name, length_s in (("first", 6.0), ("second", 9.0)):
+        start = Packet("box", "box:start", 19.5, json.dumps({"run_id": name}).encode())
+        runs += [start, *drifting(length_s)]
+    write(tmp_path / "box", runs, clock)
+    wanted = (
+        ((), "second", 9.0),
+        (("vault:",), "second", 9.0),
+        (("vault:first",), "first", 6.0),
+        (("vault:", "--run", "fir"), "first", 6.0),
+        (("vault:4s",), "second", 4.0),
+        (("vault:4s", "--span", "1s..3s"), "second", 2.0),
+    )
+    for number, (source, name, length_s) in enumerate(wanted):
+        words = (*source, "--no-alerts", "--csv", f"c{number}", "--json")
+        assert export(*words) == 0, capsys.readouterr().err
+        channel, told = map(json.loads, capsys.readouterr().out.splitlines())
+        assert told["source"] == name
+        assert channel["samples"] == pytest.approx(length_s * 250, abs=60), source
+    assert export("vault:third", "--no-alerts", "--csv", "x") == 1
+    assert "there is first, second" in capsys.readouterr().err
 
 
 def test_a_damaged_log_gives_its_good_part_and_says_what_is_gone(tmp_path, capsys):

@@ -76,7 +76,7 @@ def test_a_limit_is_changed_live_recorded_kept_and_replayed(box):
         alert = wait_for(lambda: standing(box).get("low_spo2"), START_S + ALARM_S, "the alarm")
         done = box.call("limits", "set", "alarms.low_spo2.limit_pct=85", *SAID, "--json")
         assert done.returncode == 0, done.stderr
-        assert "there is no past to ask" not in done.stderr  # the vault has kept it
+        assert "past" not in done.stderr  # the vault has it, and it was asked
         first, last = map(json.loads, done.stdout.splitlines())
         assert (first["key"], first["old"], first["new"]) == (
             "alarms.low_spo2.limit_pct", 88.0, 85.0,
@@ -106,14 +106,16 @@ def test_a_limit_lasts_over_kill_9_until_it_is_reset(box):
     first = box.start(*words)
     try:
         wait_for(lambda: status_of(box), START_S, "the start")
-        assert box.call("limits", "set", "low_spo2.limit_pct=85", *SAID).returncode == 0
+        done = box.call("limits", "set", "low_spo2.limit_pct=85", "--no-past", *SAID)
+        assert done.returncode == 0, done.stderr
     finally:
         killed(first)
     assert "85 %" in box.call("limits").stdout
     second = box.start(*words)
     try:
         assert wait_for(lambda: spo2(box), START_S + ALARM_S, "SpO2") < 88.0
-        assert "low_spo2" not in standing(box)
+        # On a slow machine it may have been raised before the limit was set: then it ends now.
+        wait_for(lambda: "low_spo2" not in standing(box), ALARM_S, "the end of the alarm")
         assert box.call("limits", "reset", "low_spo2.limit_pct", *SAID).returncode == 0
         wait_for(lambda: standing(box).get("low_spo2"), ALARM_S, "the alarm of the old limit")
     finally:

@@ -81,7 +81,7 @@ def test_status_shows_patient_alert_sources_and_store(watched: Watched) -> None:
     *facts, last = map(json.loads, watched.box.call("status", "--json").stdout.splitlines())
     assert (last["record"], last["pid"]) == ("status", watched.monitor.pid)
     assert last["n_alerts"] >= 1
-    kinds = {"patient", "alert", "source", "link", "store", "limits"}
+    kinds = {"patient", "alert", "source", "link", "store", "vault", "limits"}
     assert {fact["record"] for fact in facts} == kinds
 
 
