@@ -299,8 +299,11 @@ class Recorder:
             self.vault.start()
         self._wake.set()  # open the store at once
         while True:
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes as something is
+            # put in line, and the end of the monitor would wait for this loop for ever.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._storing.idle_s())
+                async with asyncio.timeout(self._storing.idle_s()):
+                    await self._wake.wait()
             self._wake.clear()
             if not await self._round(everything=bool(self._askers)):
                 await asyncio.sleep(RETRY_S)

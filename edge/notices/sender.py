@@ -140,7 +140,8 @@ class Sender:
                 continue
             wait_s = min(max(self._waiting.due_s(now_s) - now_s, 0.05), PROBE_S)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):  # wait_for may swallow the end
+                    await self._wake.wait()
 
     async def _listen_for_ever(self, opened: Opened) -> None:
         """Ask beside the sending: an alarm does not wait for a question."""

@@ -77,8 +77,13 @@ def play(
     async def live() -> None:
         scene = Scene(folder, consent)
         writing = asyncio.get_running_loop().create_task(scene.recorder.run())
+        acting = asyncio.ensure_future(body(scene))
+        await asyncio.wait({writing, acting}, return_when=asyncio.FIRST_COMPLETED)
         try:
-            await body(scene)
+            if writing.done():  # it goes on until it is cancelled
+                acting.cancel()
+                writing.result()
+            await acting
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
