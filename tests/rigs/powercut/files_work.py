@@ -9,7 +9,7 @@ from typing import Final
 from unittest import mock
 
 from edge import devices
-from edge.config.kept import KeptPatient, by_patient, read_kept, write_kept
+from edge.config.kept import KeptPatient, named, read_kept, write_kept
 from edge.devices import Device
 from edge.keys import DeviceKey
 from edge.keys.keyfile import opened, plain, read_key_file, write_key_file
@@ -25,7 +25,7 @@ def _limits(folder: Path, number: int) -> None:
 
 
 def _limits_read(folder: Path) -> int | None:
-    kept = by_patient(read_kept(folder), ["p1"])
+    kept = named(read_kept(folder), ["p1"])
     return int(kept["p1"].void["number"]) if kept else None
 
 
