@@ -27,11 +27,18 @@ from tests.rigs.powercut.store_variants import (
     HeadInPlace,
     HeadNotSynced,
     NormalSync,
+    PlainStore,
 )
 from tests.rigs.powercut.store_work import StoreWork
 from tests.rigs.powercut.vault_work import VaultNotSynced, VaultWork
 
-SHARES = ((StoreWork(), 0.5), (DamagedStore(), 0.1), (VaultWork(), 0.25), (FilesWork(), 0.15))
+SHARES = (
+    (StoreWork(), 0.4),
+    (PlainStore(), 0.1),
+    (DamagedStore(), 0.1),
+    (VaultWork(), 0.25),
+    (FilesWork(), 0.15),
+)
 CONTROLS = (
     *((work, False) for work in (NormalSync(), AckFirst(), HeadInPlace(), HeadNotSynced())),
     *((work, False) for work in (VaultNotSynced(), FilesNotSynced())),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import sqlite3 as plain_sqlite
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
 from edge.store import DATABASE, Store
 from edge.store.head import Head
 from edge.store.verification import verify
+from tests.edge.store.opened import behind
 from tests.rigs.powercut.cutting import Mark
 from tests.rigs.powercut.store_work import StoreWork, Writer
 
@@ -40,6 +43,27 @@ class DamagedStore(StoreWork):
         has_acked = any(mark.startswith("ack") for mark in marks)
         known = ["chain"] if has_acked else ["chain", "taken for damaged", "head"]
         return [one for one in wrong if one.partition(":")[0] not in known] + _other(folder)
+
+
+class PlainStore(StoreWork):
+    """Opens a store from before there were keys: it is encrypted, and that too can be cut."""
+
+    name = "store not encrypted yet"
+
+    def prepare(self, folder: Path, chance: random.Random) -> list[str]:
+        """Make one with records in it, and take its keys and its cipher away."""
+        path, plain = folder / DATABASE, folder / "plain.db"
+        marks: list[str] = []
+        Writer(path, marks.append, chance, self.begun).work(6)
+        with closing(behind(path, isolation_level=None)) as connection:
+            connection.execute(f"ATTACH DATABASE '{plain}' AS plain KEY ''")
+            connection.execute("SELECT sqlcipher_export('plain')").fetchall()
+        for name in (DATABASE, f"{DATABASE}.key", "homeward.key"):
+            (folder / name).unlink()
+        plain.rename(path)
+        with closing(plain_sqlite.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=wal")
+        return marks
 
 
 def _other(folder: Path) -> list[str]:
