@@ -36,6 +36,8 @@ SPEED = 400.0
 BORN_S, LIVED_S, WRITES_S = 20.0, 0.15, 1.0
 """A monitor has acknowledged something by then; lives so long after it at most; writes again."""
 EARLY_EVERY = 10
+VAULT_BYTES = 600_000
+"""Some 80 segments: more than a life makes, and the oldest have to go in the midst of all."""
 PATIENCE = 20
 """Lives for each kill that counts, at most."""
 
@@ -68,7 +70,7 @@ def kill_again_and_again(
     with Server() as server, pulse_of(home.folder / "pulse", fresh=True) as pulse:
         while done.n_in_writing < n_kills and done.n_kills < PATIENCE * n_kills:
             at_the_start = done.n_kills % EARLY_EVERY == EARLY_EVERY - 1
-            plan = home.plan(speed=SPEED, early=early)
+            plan = home.plan(speed=SPEED, early=early, vault_bytes=VAULT_BYTES)
             pid = server.begin(plan)
             if at_the_start:
                 time.sleep(chance.uniform(0.0, LIVED_S))
