@@ -155,7 +155,8 @@ class Rationing:
             if self._ballast.release():
                 self._released_s = now_s
         except OSError as error:
-            self._say("the ballast cannot be given up", error)
+            if self._is_news(error):
+                _log.warning("the ballast cannot be given up", error=str(error))
 
     def _make(self, room: Room, now_s: float) -> bool:
         """Write the next piece of the ballast; return whether there is more to do."""
@@ -167,14 +168,16 @@ class Rationing:
         try:
             return not self._ballast.make(wanted, written=not lately)
         except OSError as error:
-            self._say("no ballast can be made", error)
+            if self._is_news(error):
+                _log.warning("no ballast can be made", error=str(error))
             return False
 
     def _room(self) -> Room | None:
         try:
             return room_of(self._folder)
         except OSError as error:  # the folder is gone, or its disk: the store says so
-            self._say("the disk does not say how much room there is", error)
+            if self._is_news(error):
+                _log.warning("the disk does not say how much room there is", error=str(error))
             return None
 
     def _tell(self, spared: Spared) -> None:
@@ -187,7 +190,7 @@ class Rationing:
             before.n_unsent + spared.n_unsent,
         )
 
-    def _say(self, what: str, error: OSError) -> None:
-        if str(error) != self._trouble:
-            self._trouble = str(error)
-            _log.warning(what, error=str(error))
+    def _is_news(self, error: Exception) -> bool:
+        """Say whether this trouble was not told yet."""
+        before, self._trouble = self._trouble, str(error)
+        return before != self._trouble
