@@ -6,6 +6,7 @@ said of it.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import pkgutil
@@ -34,6 +35,7 @@ def serve() -> None:
     from edge.pipeline import PipelineSettings  # noqa: PLC0415
     from tests.rigs.disk import world  # noqa: PLC0415
 
+    _die_with_parent()
     plugin_defaults()
     for package in ("alarms", "control", "daemon", "decoders", "features", "selftest", "vault"):
         for module in pkgutil.walk_packages([str(ROOT / "edge" / package)], f"edge.{package}."):
@@ -44,6 +46,7 @@ def serve() -> None:
         plan = msgspec.json.decode(line, type=Plan, dec_hook=_path)
         pid = os.fork()
         if pid == 0:
+            _die_with_parent()
             os._exit(_live(world, plan))
         _say(str(pid))
         _, status = os.waitpid(pid, 0)
@@ -60,6 +63,12 @@ def _live(world: object, plan: Plan) -> int:
         traceback.print_exc()
         sys.stderr.flush()
         return CRASHED
+
+
+def _die_with_parent() -> None:
+    """Leave no monitor behind where the rig is killed."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, int(signal.SIGKILL))
 
 
 def _path(_kind: type, value: str) -> Path:
