@@ -161,7 +161,7 @@ def _copy(plain: Any, copy: Path, key: SealedKey) -> None:  # noqa: ANN401
     plain.execute("DETACH DATABASE sealed")
     with closing(sqlite3.connect(copy, isolation_level=None)) as sealed:
         apply_key(sealed, key)
-        sealed.execute("PRAGMA journal_mode=wal").fetchone()
+        sealed.execute("PRAGMA journal_mode=wal").fetchall()
 
 
 def _compare(plain: Any, copy: Path, key: SealedKey) -> None:  # noqa: ANN401
