@@ -9,8 +9,9 @@ from typing import Any, Final
 from edge.config import Config
 from edge.doctor.findings import Finding, Health
 from edge.keys.ring import NAME, SENTENCES, find_keys
-from edge.vault import FOLDER, VaultError, VaultReport
+from edge.vault import FOLDER, VaultReport
 from edge.vault.folder import Segment, segments
+from edge.vault.layout import UNREADABLE
 from edge.vault.scan import blocks
 
 N_LOOKED_AT: Final = 3
@@ -30,7 +31,7 @@ def check_vault(config: Config) -> Iterator[Finding]:
         return
     try:
         there = segments(home / FOLDER)
-    except VaultError as error:
+    except UNREADABLE as error:
         cure = f"give {home / FOLDER} to the user of the monitor"
         yield Finding("vault", Health.FAIL, str(error), "raw data are not kept", cure)
         return
@@ -56,7 +57,7 @@ def _check_key(home: Path, there: list[Segment]) -> Finding:
     name = "vault key"
     try:
         found = find_keys(home)
-    except VaultError as error:
+    except UNREADABLE as error:
         why = "raw data are not kept, or others can read them"
         return Finding(
             name, Health.FAIL, str(error), why, f"chmod 600 {home / NAME}, or as it says"
@@ -80,7 +81,7 @@ def _check_whole(there: list[Segment]) -> Finding:
         try:
             for _ in blocks(segment, report):
                 pass
-        except VaultError as error:  # given up by the monitor while we look
+        except UNREADABLE as error:  # given up by the monitor while we look
             if segment.path.exists():
                 report.say(str(error))
                 report.n_unreadable += 1

@@ -346,15 +346,15 @@ def _self_tests(database: Database) -> None:
         database.execute(statement)
 
 
-@MIGRATIONS(name=STEPS[8])
-def _forgotten(database: Database) -> None:
-    for statement in _FORGOTTEN:
-        database.execute(statement)
-
-
 @MIGRATIONS(name=STEPS[7])
 def _egress(database: Database) -> None:
     for statement in egress.SCHEMA:
+        database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[8])
+def _forgotten(database: Database) -> None:
+    for statement in _FORGOTTEN:
         database.execute(statement)
 
 
