@@ -13,6 +13,7 @@ from edge.store import DATABASE, History
 from tests.edge.cli.box import Box, killed, status_of, stopped, wait_for
 from tests.edge.cli.test_running_box import LOW_SPO2
 from tests.edge.cli.test_vault_command import a_night
+from tests.edge.store.opened import every_page
 
 CARER = "Ottilie Wunderlich"
 BY = ("--by", "Ann", "--yes")
@@ -30,7 +31,10 @@ def lines(done: Any) -> list[dict[str, Any]]:
 
 
 def content(box: Box) -> bytes:
-    return b"".join(p.read_bytes() for p in sorted(box.data_dir.rglob("*")) if p.is_file())
+    """Return every page of the records, decrypted, and all other files."""
+    database = box.data_dir / DATABASE
+    beside = [p for p in sorted(box.data_dir.rglob("*")) if not p.name.startswith(DATABASE)]
+    return b"".join([every_page(database), *(p.read_bytes() for p in beside if p.is_file())])
 
 
 def standing(box: Box) -> Any:
@@ -51,7 +55,7 @@ def test_records_are_forgotten_while_the_monitor_runs_and_after(box: Box) -> Non
         done = box.call("forget", "--span", "1h..", "--json", *BY)
         assert done.returncode == 3, done.stderr  # the alert that stands stays
         assert lines(done)[0]["n_standing"] >= 1
-        assert CARER.encode() not in (box.data_dir / DATABASE).read_bytes()
+        assert CARER.encode() not in every_page(box.data_dir / DATABASE)
         assert alert["id"] in {one["alert"]["id"] for one in box.ask(Alerts())["history"]}
         verified = box.call("alerts", "verify")
         assert verified.returncode == 0, verified.stdout
