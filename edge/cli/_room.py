@@ -6,6 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
+def salvage_text(salvage: Mapping[str, Any]) -> str:
+    """Return what was recovered of a damaged file.
+
+    >>> salvage_text({"aside": "a", "finished": True, "n_recovered": 9, "n_lost": 0})
+    '9 rows of a were recovered, 0 are lost'
+    """
+    n, aside = salvage["n_recovered"], salvage["aside"]
+    if not salvage["finished"]:
+        return f"{aside} is being recovered: {n} rows so far"
+    return f"{n} rows of {aside} were recovered, {salvage['n_lost']} are lost"
+
+
 def room_troubles(room: Mapping[str, Any]) -> Iterator[str]:
     """Yield what should be known of the room, a sentence each.
 

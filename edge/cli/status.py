@@ -11,7 +11,7 @@ from edge.cli._box import box_text
 from edge.cli._kept import print_kept, vault_lines, vault_troubles
 from edge.cli._measured import print_readings, print_sensors, stream_text, vital_rows
 from edge.cli._notices import notice_lines, notice_troubles, print_json_of, proof_lines
-from edge.cli._room import room_troubles
+from edge.cli._room import room_troubles, salvage_text
 from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_json
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
 from edge.control import Status
@@ -54,6 +54,8 @@ def _troubles(report: dict[str, Any]) -> list[str]:
     found += room_troubles(store["room"])
     if store["moved_aside"]:
         found.append(f"the store was damaged and is kept as {store['moved_aside']}")
+    if store["salvage"]:
+        found.append(salvage_text(store["salvage"]))
     if store["packet_log"].startswith("ended"):
         found.append(f"the packet log has {store['packet_log']}")
     found += vault_troubles(report["vault"])

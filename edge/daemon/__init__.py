@@ -9,6 +9,7 @@
     keyring     the keys of both, as soon as they can be had
     storing     what that thread does with the store
     vaultdesk   what people ask of it: the passphrase, to stand aside
+    mending     a store that was damaged, recovered piece by piece
     answers     what the control socket is told
     people      what people say through it
     noticeboard what the notifier is told, a process of its own

@@ -40,6 +40,7 @@ from edge.store import (
 from edge.store.erasing import WITH_RECORDS
 from edge.store.rationing import RoomReport
 from edge.store.retention import Retention
+from edge.store.salvage import SalvageReport
 
 RETRY_S = 2.0
 """How long after a failed write the next is tried."""
@@ -82,6 +83,8 @@ class StoreReport(msgspec.Struct, frozen=True):
         The trouble is that the key of the records cannot be had.
     room : RoomReport
         How much room there is, and what was given up for want of it.
+    salvage : SalvageReport | None
+        What was recovered of a damaged file in this run; None: there was none.
     """
 
     path: str
@@ -96,6 +99,7 @@ class StoreReport(msgspec.Struct, frozen=True):
     writing_since_s: float | None = None
     locked: bool = False
     room: RoomReport = RoomReport()
+    salvage: SalvageReport | None = None
 
 
 class Recorder:
@@ -287,6 +291,7 @@ class Recorder:
             self._writing_since_s,
             storing.locked,
             storing.room(),
+            storing.salvage(),
         )
 
     def vault_report(self) -> VaultState | None:

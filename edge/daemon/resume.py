@@ -15,6 +15,8 @@ from edge.pipeline import Kept
 from edge.pseudonyms import Pseudonym
 from edge.records import SelfTest
 from edge.store import History, KeptAlerts, Keys, StoredSelfTest, StoreError
+from edge.store.of_people import pseudonym_from
+from edge.store.salvage import places_of, rows_of
 
 _log = structlog.get_logger("resume")
 
@@ -24,15 +26,16 @@ def kept_in(path: Path, now: WallEntry, keys: Keys | None = None) -> Kept | None
 
     A start without it is safe: what still holds is raised again, and nothing is paused.
     """
-    if not path.exists():
-        return None
-    try:
-        with History.open(path, keys) as history:
-            kept = history.kept_alerts()
-    except StoreError as error:
-        _log.warning("alerts begin anew", error=str(error))
-        return None
-    return None if kept is None else as_of(kept, now)
+    for place in places_of(path, keys):
+        try:
+            with History.open(place, keys) as history:
+                kept = history.kept_alerts()
+        except StoreError as error:
+            _log.warning("alerts begin anew", error=str(error))
+            continue
+        if kept is not None:
+            return as_of(kept, now)
+    return None
 
 
 def clock_was_set(path: Path, boot_id: str, keys: Keys | None = None) -> bool:
@@ -62,19 +65,27 @@ def as_of(kept: KeptAlerts, now: WallEntry) -> Kept:
 
 
 def pseudonyms_in(path: Path) -> tuple[Pseudonym, ...]:
-    """Return what patients are called outside; nothing where that cannot be read.
+    """Return what patients are called outside, as far as that can be read.
 
-    They are then called something new: that a receiver sees two where there is one is the lesser
-    harm.
+    Of a damaged file that is what still reads of it. Patients of whom it does not are called
+    something new: that a receiver sees two where there is one is the lesser harm.
     """
-    if not path.exists():
-        return ()
+    found: list[Pseudonym] = []
+    for place in reversed(places_of(path)):  # the last of a patient counts
+        try:
+            with History.open(place) as history:
+                found += history.pseudonyms()
+        except StoreError as error:
+            _log.warning("what patients are called outside cannot be read", error=str(error))
+            found += _pseudonyms_left(place)
+    return tuple(found)
+
+
+def _pseudonyms_left(damaged: Path) -> list[Pseudonym]:
     try:
-        with History.open(path) as history:
-            return tuple(history.pseudonyms())
-    except StoreError as error:
-        _log.warning("what patients are called outside cannot be read", error=str(error))
-        return ()
+        return [pseudonym_from(row) for row in rows_of(damaged, "pseudonyms")]
+    except (StoreError, KeyError, TypeError, ValueError):
+        return []  # the trouble was just told
 
 
 class Tested(msgspec.Struct, frozen=True):

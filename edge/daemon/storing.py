@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from edge.config.store import Store as StoreSettings
+from edge.daemon.mending import Mending
 from edge.store import (
     Backlog,
     Keys,
@@ -22,6 +23,7 @@ from edge.store import (
 from edge.store.floors import Floor
 from edge.store.rationing import Rationing, RoomReport
 from edge.store.retention import Retention
+from edge.store.salvage import SalvageReport
 from edge.store.sparing import Spared
 
 ENCRYPT_AGAIN_S: Final = 60.0
@@ -94,6 +96,7 @@ class Storing:
         self._keys = keys
         self._path, self._run, self._now_s = path, run, now_s
         self._rationing = Rationing(path, settings, self.backlog)
+        self._mending = Mending(path, now_s)
 
     def room(self) -> RoomReport:
         """Return how much room there is; from any thread."""
@@ -102,7 +105,13 @@ class Storing:
     def idle_s(self) -> float:
         """Return for how long there is nothing to do; from any thread."""
         now_s = self._now_s()
-        return 0.0 if self.backlog.due(now_s) else self._rationing.idle_s(now_s)
+        if self.backlog.due(now_s):
+            return 0.0
+        return min(self._rationing.idle_s(now_s), self._mending.idle_s(now_s))
+
+    def salvage(self) -> SalvageReport | None:
+        """Return what was recovered of a damaged file in this run; from any thread."""
+        return self._mending.report
 
     def write(self, *, everything: bool) -> str:
         """Write what is due, or everything that may be written now; do the next chore.
@@ -126,8 +135,11 @@ class Storing:
             if self._rationing.idle_s(now_s) <= 0.0:
                 self._rationing.turn(now_s, self._spare)
             self._tidy(now_s)
+            if self.store is not None and self._mending.idle_s(now_s) <= 0.0:
+                self._mending.turn(self.store, now_s)
         except StoreDamagedError as error:
             self.n_failures += 1
+            self._mending.damaged()
             self.close()  # opened anew in the next round, the damaged file put aside
             return str(error)
         except StorePlainError as error:
@@ -157,8 +169,10 @@ class Storing:
 
     def _flush(self, now_s: float, *, everything: bool) -> None:
         if self.store is None:
+            self._mending.check()
             self.store = Store.begin(self._path, self._run, self.backlog, keys=self._keys)
             self.moved_aside = str(self.store.moved_aside or self.moved_aside)
+            self._mending.opened(self.store)
             self.n_outbox = self.store.outbox_count()
         if everything or self.backlog.due(now_s):
             self.store.flush(now_s)

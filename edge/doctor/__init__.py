@@ -24,9 +24,11 @@ from edge.doctor.findings import Finding, Health
 from edge.doctor.serial_ports import check_serial_ports
 from edge.doctor.vault import check_kept, check_vault
 from edge.records import ScorerError
+from edge.store.asides import asides
 from edge.store.cipher import is_plain
 from edge.store.database import StoreError, StoreKeyError, connect, quick_check
 from edge.store.migrations import check_not_newer
+from edge.store.salvage import words_of
 
 __all__ = [
     "Finding",
@@ -163,6 +165,7 @@ def check_store(path: Path) -> Finding:
             quick_check(database, path)
             check_not_newer(database, path)
             encrypted = database.execute("PRAGMA cipher_status").fetchone() == ("1",)
+            recovered = words_of(database, path)
         finally:
             database.close()
     except StoreKeyError as error:
@@ -172,13 +175,14 @@ def check_store(path: Path) -> Finding:
     except StoreError as error:
         why = "records of the past cannot be read; the monitor begins a new file if it must"
         return Finding(name, Health.FAIL, str(error), why, "homeward run  (moves it aside)")
-    aside = sorted(p.name for p in path.parent.glob(f"{path.name}.damaged-[0-9]*") if _main(p))
+    aside = [one.name for one in asides(path)]
     if aside:
         why = "the card has lost or changed what was written to it: it may be failing"
         cure = f"copy {path.parent} to another disk, replace the card, then delete {aside[0]}"
         if any(is_plain(path.with_name(name)) for name in aside):
             why += "; and what an older Homeward put aside is not encrypted"
-        return Finding(name, Health.WARN, f"sound; damaged before: {', '.join(aside)}", why, cure)
+        told = "; ".join(filter(None, (f"damaged before: {', '.join(aside)}", recovered)))
+        return Finding(name, Health.WARN, f"sound; {told}", why, cure)
     if not encrypted:
         why = "whoever takes the card reads all that was recorded"
         cure = "homeward run  (encrypts it when it starts)"
@@ -264,7 +268,3 @@ def check_monitor(socket: Path) -> Iterator[Finding]:
         found = f"{report['n_overflow']} packets dropped"
         why = "the box was too slow for its sensors"
         yield Finding("load", Health.WARN, found, why, "see `top`; stop what else runs on the box")
-
-
-def _main(path: Path) -> bool:
-    return not path.name.endswith(("-wal", "-shm"))

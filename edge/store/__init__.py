@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from sqlcipher3 import dbapi2 as sqlite3
 
-from edge.records import Outcome
+from edge.records import Alert, AlertState, Outcome
 from edge.store import egress, of_people
 from edge.store.backlog import Backlog, Batch
-from edge.store.chain import LedgerEntry, LedgerKind, grow, marks_of, next_number
+from edge.store.chain import LedgerEntry, LedgerKind, grow, head_of, marks_of, next_number
 from edge.store.cipher import Keys
 from edge.store.database import (
     READ_AGAIN_S,
@@ -35,6 +35,7 @@ from edge.store.database import (
     store_error,
 )
 from edge.store.encrypting import open_encrypted
+from edge.store.eras import base_of, first_place, next_n
 from edge.store.erasing import Erasing
 from edge.store.erasure import Erasure
 from edge.store.floors import Floor
@@ -56,6 +57,7 @@ from edge.store.records import (
     setting_change_row,
     summary_row,
 )
+from edge.store.salvage import Salvage, SalvageReport, leave_room
 from edge.store.sparing import Spared, spare
 from edge.store.stored import (
     Erased,
@@ -132,6 +134,8 @@ class Store(Erasing, Erasure, History):
         What is made and not yet written; outlives the store when the file has to be reopened.
     moved_aside : Path | None
         Where the damaged file went that lay in the way; None when there was none.
+    salvage : Salvage | None
+        The recovery of a damaged file that is under way.
     """
 
     def __init__(
@@ -141,13 +145,16 @@ class Store(Erasing, Erasure, History):
         run: Run,
         backlog: Backlog,
         aside: Path | None = None,
+        keys: Keys | None = None,
     ) -> None:
         super().__init__(database, path)
         self.run = run
         self.backlog = backlog
         self.moved_aside = aside
         self._head = HeadKeeper(path)
-        self._run_n = self._enter_run()
+        self._first_place = first_place(database)
+        self._run_n = backlog.run_n = self._enter_run()
+        self.salvage = Salvage.unfinished(database, path, keys)
 
     @property
     def head_trouble(self) -> str:
@@ -183,13 +190,13 @@ class Store(Erasing, Erasure, History):
             if sound is not None:
                 return sound
             try:
-                aside = move_aside(path)
+                move_aside(path)
             except OSError as error:
                 raise StoreError(
                     f"{path} is damaged and cannot be moved aside ({error}): check the rights of "
                     f"{path.parent}, and that its disk is not read-only"
                 ) from error
-            return cls._begin(path, run, kept, aside, keys=keys)
+            return cls._begin(path, run, kept, keys=keys)
 
     @classmethod
     def _begin_again(
@@ -206,22 +213,15 @@ class Store(Erasing, Erasure, History):
         return None
 
     @classmethod
-    def _begin(
-        cls,
-        path: Path,
-        run: Run,
-        backlog: Backlog,
-        aside: Path | None = None,
-        *,
-        keys: Keys | None,
-    ) -> Store:
+    def _begin(cls, path: Path, run: Run, backlog: Backlog, *, keys: Keys | None) -> Store:
         database = open_encrypted(path, keys)
         try:
             quick_check(database, path)
             HeadKeeper(path).begin(database)
             migrate(database, path)
             database.execute("PRAGMA secure_delete=ON")  # what is replaced is overwritten
-            return cls(database, path, run, backlog, aside)
+            aside = leave_room(database, path)
+            return cls(database, path, run, backlog, aside, keys)
         except (sqlite3.Error, OSError) as error:
             database.close()
             if isinstance(error, sqlite3.Error):
@@ -323,6 +323,28 @@ class Store(Erasing, Erasure, History):
                 f"{self.path} gives back {found!r} where {token!r} was written: replace the card"
             )
 
+    def recover(self, at_s: float) -> SalvageReport | None:
+        """Recover some more of a damaged file; None: there is nothing to recover.
+
+        Raises
+        ------
+        StoreError
+            It could not be written.
+        """
+        if self.salvage is None:
+            return None
+        report = self.salvage.turn(self._run_n, at_s)
+        if report.finished:
+            self.salvage = None
+            self._head.keep(head_of(self._database))
+        return report
+
+    def close(self) -> None:
+        """Close the file, and the damaged one beside it."""
+        if self.salvage is not None:
+            self.salvage.close()
+        super().close()
+
     def spare(self, floor: Floor, wanted_bytes: int) -> Spared:
         """Give up some of the oldest that can be spared; see `edge.store.sparing`.
 
@@ -356,14 +378,19 @@ class Store(Erasing, Erasure, History):
 
     def _enter_run(self) -> int:
         columns = self.run.__struct_fields__
+        # A run in whose midst the file was begun anew keeps its number: its rows of before have it.
+        kept_n = self.backlog.run_n if self.moved_aside is not None else None
         try:
             with self._database.atomic():
                 marks = marks_of(self._database)
                 # OR IGNORE: the same run enters again when the file was reopened in its midst.
                 self._database.execute(
-                    f"INSERT OR IGNORE INTO runs ({', '.join(columns)})"  # noqa: S608
-                    f" VALUES ({', '.join('?' * len(columns))})",
-                    [getattr(self.run, name) for name in columns],
+                    f"INSERT OR IGNORE INTO runs (n, {', '.join(columns)})"  # noqa: S608
+                    f" VALUES (?, {', '.join('?' * len(columns))})",
+                    [
+                        kept_n or next_n(self._database, "runs"),
+                        *(getattr(self.run, name) for name in columns),
+                    ],
                 )
                 (found,) = self._rows("SELECT n FROM runs WHERE run_id = ?", (self.run.run_id,))
                 run_n = int(found["n"])
@@ -378,7 +405,9 @@ class Store(Erasing, Erasure, History):
         """Return what the chain has to say of how the file was found."""
         run = self.run
         if self.moved_aside is not None:
-            return [begun_anew(self.moved_aside, run.run_id, run.started_s)]
+            return [
+                begun_anew(self.moved_aside, base_of(self._database), run.run_id, run.started_s)
+            ]
         found = self._head.found(self._database, run.run_id, run.started_s)
         return [] if found is None else [found]
 
@@ -390,7 +419,7 @@ class Store(Erasing, Erasure, History):
         rows = []
         for alert in batch.alerts:
             if alert.id not in sequences:
-                sequences[alert.id] = self._sequence(alert.id)
+                sequences[alert.id] = self._sequence(alert)
             sequences[alert.id] += 1
             n += 1
             rows.append(alert_row(alert, self._run_n, n, sequences[alert.id]))
@@ -398,7 +427,7 @@ class Store(Erasing, Erasure, History):
         self._insert("outbox", [{"uuid": str(uuid4()), "alert": row["n"]} for row in rows])
 
     def _insert_summaries(self, batch: Batch) -> None:
-        first = self._last("summaries") + 1
+        first = next_n(self._database, "summaries")
         rows = [summary_row(s, self._run_n, first + i) for i, s in enumerate(batch.summaries)]
         self._insert("summaries", rows)
         self._insert("outbox", [{"uuid": str(uuid4()), "summary": row["n"]} for row in rows])
@@ -406,24 +435,22 @@ class Store(Erasing, Erasure, History):
     def _insert_readings(self, batch: Batch) -> None:
         # OR IGNORE: a meter that is asked again after a restart gives the same records again.
         rows = [reading_row(reading, self._run_n) for reading in batch.readings]
-        if rows:
-            self._database.table("readings").insert_all(rows, ignore=True)
+        self._insert("readings", rows, ignore=True)
 
-    def _insert(self, table: str, rows: list[Row]) -> None:
+    def _insert(self, table: str, rows: list[Row], *, ignore: bool = False) -> None:
         if rows:
-            self._database.table(table).insert_all(rows)
+            first = next_n(self._database, table)
+            numbered = [{"n": first + i, **row} for i, row in enumerate(rows)]
+            self._database.table(table).insert_all(numbered, ignore=ignore)
 
     def _insert_vouched(self, kind: LedgerKind, table: str, rows: list[Row]) -> None:
         if rows:
             first = next_number(self._database, kind)
             self._insert(table, [{"n": first + i, **row} for i, row in enumerate(rows)])
 
-    def _last(self, table: str) -> int:
-        (row,) = self._database.query(f"SELECT coalesce(max(n), 0) AS n FROM {table}")  # noqa: S608
-        return int(row["n"])
-
-    def _sequence(self, alert_id: str) -> int:
+    def _sequence(self, alert: Alert) -> int:
         (row,) = self._database.query(
-            "SELECT coalesce(max(sequence), 0) AS n FROM alerts WHERE id = ?", (alert_id,)
+            "SELECT coalesce(max(sequence), 0) AS n FROM alerts WHERE id = ?", (alert.id,)
         )
-        return int(row["n"])
+        goes_on = alert.state is not AlertState.RAISED
+        return int(row["n"]) or (self._first_place if goes_on else 0)

@@ -129,6 +129,8 @@ class Backlog:
         self.n_dropped = 0
         self.withheld: frozenset[str] = frozenset()
         """Kinds of the outbox that people do not let leave (`edge.egress.consent`)."""
+        self.run_n: int | None = None
+        """Number of the run in the file that was written last."""
 
     def __len__(self) -> int:
         return len(self._alerts) + sum(len(queue) for queue in self._bounded())

@@ -32,6 +32,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.store.database import Database
+from edge.store.eras import base_of
 from edge.store.head import START, Head
 
 MAX_TEXT: Final = 4096
@@ -278,6 +279,7 @@ def _append(database: Database, lines: list[_Line]) -> Head | None:
     if not lines:
         return None
     n, prev = (head := head_of(database)).n, head.hash
+    n = n or base_of(database)  # the chain of a file begun anew begins there
     columns = columns_of(database)
     rows = []
     # What is told of the past in the same breath is put in the order in which it came to be.
@@ -304,20 +306,28 @@ def _vouch(database: Database, kind: LedgerKind, after: int) -> list[_Line]:
     )
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, values, strict=True)) for values in cursor]
-    last = _last_vouched(database, kind) if rows else 0
-    lines = []
-    for row in rows:
-        run, ref, stage, by, at_s = vouched.told(row)
-        # Somebody took the last rows out, and their numbers come again: the chain vouches for what
-        # is gone, which shows, and it must not keep from being written what happens now.
-        n = row["n"] if row["n"] > last else None
-        lines.append(_Line(run, kind.value, ref, stage, by, float(at_s), n, canonical(row)))
-    return lines
+    # Somebody took the last rows out, and their numbers come again: the chain vouches for what
+    # is gone, which shows, and it must not keep from being written what happens now. The same of a
+    # number of before the damage, whose own place in the chain may yet be recovered.
+    last = max(_last_vouched(database, kind), base_of(database)) if rows else 0
+    return [_line_for(kind, row, row["n"] if row["n"] > last else None) for row in rows]
+
+
+def vouch_for(database: Database, kind: LedgerKind, rows: Iterable[Mapping[str, Any]]) -> Head:
+    """Chain rows of a vouched table that have no place in the chain; return its new end."""
+    lines = [_line_for(kind, row, row["n"]) for row in rows]
+    return _append(database, lines) or head_of(database)
+
+
+def _line_for(kind: LedgerKind, row: Mapping[str, Any], n: int | None) -> _Line:
+    run, ref, stage, by, at_s = VOUCHED[kind].told(row)
+    return _Line(run, kind.value, ref, stage, by, float(at_s), n, canonical(row))
 
 
 def next_number(database: Database, kind: LedgerKind) -> int:
     """Return the number of a vouched table's next row: one that was forgotten is not used again."""
-    return 1 + max(_last(database, VOUCHED[kind].table), _last_vouched(database, kind))
+    last = max(_last(database, VOUCHED[kind].table), _last_vouched(database, kind))
+    return 1 + max(last, base_of(database))
 
 
 def _last_vouched(database: Database, kind: LedgerKind) -> int:

@@ -18,6 +18,7 @@ import sqlcipher3
 from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.keys import KeysError, SealedKey
+from edge.store.asides import PARTS, next_aside
 from edge.store.cipher import (
     PAGE_BYTES,
     Keys,
@@ -31,7 +32,6 @@ from edge.store.cipher import (
     make_key,
     unencrypted_because,
 )
-from edge.store.head import SUFFIX
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -57,6 +57,7 @@ __all__ = [
     "PRAGMAS",
     "Database",
     "Migrations",
+    "SqliteError",
     "StoreDamagedError",
     "StoreError",
     "StoreFullError",
@@ -65,6 +66,8 @@ __all__ = [
     "asking",
     "connect",
     "connect_plain",
+    "is_of_row",
+    "is_unreadable",
     "move_aside",
     "store_error",
 ]
@@ -94,6 +97,9 @@ damaged where the disk refused a read, and a fault of the moment must not put a 
 
 _CHUNK_BYTES = 1 << 18
 _NO_TEXT = "Could not decode to UTF-8"
+SqliteError = sqlite3.Error
+"""What the library underneath raises; for who has to go on after it."""
+
 _DAMAGE_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -138,6 +144,18 @@ def store_error(error: sqlite3.Error | UnicodeDecodeError, action: str, path: Pa
     return kind(f"cannot {action} {path} ({error}): {cure}")
 
 
+def is_unreadable(error: Exception) -> bool:
+    """Return whether what is in the file, or the medium under it, is why it cannot be read."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is None or code & 0xFF in {*_DAMAGE_CODES, sqlite3.SQLITE_IOERR}
+
+
+def is_of_row(error: Exception) -> bool:
+    """Return whether what was to be written is the trouble, and not the disk."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+
+
 @contextmanager
 def asking(action: str, path: Path) -> Iterator[None]:
     """Turn what SQLite says while it is asked into an error for people.
@@ -153,7 +171,9 @@ def asking(action: str, path: Path) -> Iterator[None]:
         raise store_error(error, action, path) from error
 
 
-def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) -> Database:
+def connect(
+    path: Path, *, read_only: bool = False, keys: Keys | None = None, damaged: bool = False
+) -> Database:
     """Return an open database whose `PRAGMAS` have been read back, and that is encrypted.
 
     The connection may be handed from one thread to another, used by one at a time.
@@ -164,6 +184,8 @@ def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) ->
         Nothing is made or changed; a file from before there were keys is read as it is.
     keys : Keys | None
         The device keys; None: those in the database's folder, made there at first use.
+    damaged : bool
+        Open it even where not all can be read of which tables there are.
 
     Raises
     ------
@@ -190,32 +212,34 @@ def connect(path: Path, *, read_only: bool = False, keys: Keys | None = None) ->
         raise StoreError(f"cannot open {path} ({error}): check the rights of its folder") from error
     if key is None:
         return _without_key(path, keys, read_only=read_only)
-    return _under(path, key, read_only=read_only)
+    return _under(path, key, read_only=read_only, damaged=damaged)
 
 
-def _under(path: Path, key: SealedKey, *, read_only: bool) -> Database:
+def _under(path: Path, key: SealedKey, *, read_only: bool, damaged: bool) -> Database:
     """Open a file that has a key; one that is not under it yet is read as it is."""
     try:
         try:
-            connection = _opened(path, key, read_only=read_only)
+            connection = _opened(path, key, read_only=read_only, damaged=damaged)
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_NOTADB:
                 raise
             if (plain := _if_plain(path)) is not None:
                 return _plain(path, plain, read_only=read_only)
             # Once more: another process may have encrypted it between the two looks.
-            connection = _opened(path, key, read_only=read_only)
+            connection = _opened(path, key, read_only=read_only, damaged=damaged)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         _check_whose(path, key, error)
         raise store_error(error, "open", path) from error
     return Database(connection, execute_plugins=False)
 
 
-def _opened(path: Path, key: SealedKey, *, read_only: bool) -> Any:  # noqa: ANN401
+def _opened(path: Path, key: SealedKey, *, read_only: bool, damaged: bool) -> Any:  # noqa: ANN401
     """Return a connection that has read the first page; an error of sqlite3's passes on."""
     connection = _bare(path, "ro" if read_only else "rwc")
     try:
         apply_key(connection, key)
+        if damaged:
+            connection.execute("PRAGMA writable_schema=ON")
         if not read_only:
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
             # To its end: the step after the answer is the one that writes it into the file.
@@ -367,16 +391,9 @@ def move_aside(path: Path) -> Path:
     The log goes first: left beside a fresh file after a power cut it would be taken for the
     fresh one's own.
     """
-    parts = (SUFFIX, "-wal", "-shm", "")
-    number = 1
-    while any(_aside(path, number, part).exists() for part in parts):
-        number += 1
-    for part in parts:
+    aside = next_aside(path)
+    for part in PARTS:
         found = path.with_name(path.name + part)
         if found.exists():
-            found.replace(_aside(path, number, part))
-    return _aside(path, number)
-
-
-def _aside(path: Path, number: int, part: str = "") -> Path:
-    return path.with_name(f"{path.name}.damaged-{number}{part}")
+            found.replace(aside.with_name(aside.name + part))
+    return aside

@@ -21,7 +21,9 @@ from sqlcipher3 import dbapi2 as sqlite3
 
 from edge.clock import TimeQuality
 from edge.egress.departure import Left, header_text
+from edge.store.chain import LedgerKind, next_number
 from edge.store.database import Database
+from edge.store.eras import next_n
 from edge.store.stored import EraseRequest, Keep, Sent
 
 MAX_ERASED: Final = 100
@@ -109,6 +111,7 @@ def insert(database: Database, run_n: int, leaving: Sequence[Left]) -> None:
     for left in leaving:
         what = left.what
         row = {
+            "n": next_number(database, LedgerKind.EGRESS),
             "run": run_n,
             "uuid": what.uuid,
             "at_s": what.at_s,
@@ -221,11 +224,12 @@ def ask_receivers(
                 known.append(row["known_as"])
     for destination, uuids in by_name.items():
         for start in range(0, len(uuids), MAX_ERASED):
-            part = uuids[start : start + MAX_ERASED]
+            part = msgspec.json.encode(uuids[start : start + MAX_ERASED]).decode()
+            n = next_n(database, "erase_requests")
             database.execute(
-                "INSERT INTO erase_requests (run, uuid, destination, uuids, asked_s, asked_by)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (run_n, str(uuid4()), destination, msgspec.json.encode(part).decode(), at_s, by),
+                "INSERT INTO erase_requests (n, run, uuid, destination, uuids, asked_s, asked_by)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (n, run_n, str(uuid4()), destination, part, at_s, by),
             )
     return sum(map(len, by_name.values()))
 

@@ -98,6 +98,10 @@ def in_ranges(ranges: Iterable[Range]) -> Iterator[int]:
         yield from range(first, last + 1)
 
 
+def _is_in(ranges: Iterable[Range], n: int) -> bool:
+    return any(first <= n <= last for first, last in ranges)
+
+
 class Ledgered:
     """What a walk through the chain finds of emptied rows, and of entries that name some.
 
@@ -105,6 +109,8 @@ class Ledgered:
     ----------
     covered : set[int]
         Rows that an entry names, and that are as it left them.
+    n_unsaid : int
+        Rows that are empty, and whose entry may be one that was lost when the file was damaged.
     n_by : dict[str, int]
         How many rows of tables were forgotten, by who wanted it.
     """
@@ -113,6 +119,7 @@ class Ledgered:
         self._empty: dict[int, bytes] = {}
         self._entries: list[tuple[int, Emptied]] = []
         self.covered: set[int] = set()
+        self.n_unsaid = 0
         self.n_by: dict[str, int] = {}
 
     def saw(self, n: int, columns: Mapping[str, Any]) -> bool:
@@ -138,21 +145,36 @@ class Ledgered:
         self._entries.append((n, told))
         self.n_by[by] = self.n_by.get(by, 0) + sum(told.n.values())
 
-    def judge(self) -> Iterator[tuple[int, str]]:
-        """Return rows that are not as they should be, with what is wrong."""
+    def judge(self, lost: Sequence[Range] = ()) -> Iterator[tuple[int, str]]:
+        """Return rows that are not as they should be, with what is wrong.
+
+        Parameters
+        ----------
+        lost : Sequence[Range]
+            Rows that are known to be lost with damaged pages. Of an entry that names some of them
+            the digest cannot be told any more; an empty row before them may have had its entry
+            there.
+        """
         for n, told in self._entries:
-            named = list(in_ranges(told.rows))
+            every = list(in_ranges(told.rows))
+            named = [one for one in every if one in self._empty or not _is_in(lost, one)]
             full = [one for one in named if one not in self._empty or one >= n]
             for one in full:
                 yield one, f"row {one} was forgotten (row {n} says so), and is there again"
             if full:
                 continue
-            if digest_of(self._empty[one] for one in named) != told.digest:
+            of_named = digest_of(self._empty[one] for one in named)
+            if len(named) == len(every) and of_named != told.digest:
                 text = f"of the rows that row {n} says were forgotten some were changed"
                 yield named[0] if named else n, text
             else:
                 self.covered.update(named)
+        end = max((last for _, last in lost), default=0)
         for n in sorted(self._empty.keys() - self.covered - self._named()):
+            if n < end:
+                self.covered.add(n)
+                self.n_unsaid += 1
+                continue
             yield n, f"row {n} was emptied, and no row says that it was forgotten on request"
 
     def _named(self) -> set[int]:

@@ -335,7 +335,14 @@ class History:
 
     def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         with self._asking():
-            return list(self._database.query(sql, parameters))
+            try:
+                return list(self._database.query(sql, parameters))
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+                # Bits have flipped in a text: what can be read of it is better than nothing at all.
+                self._database.conn.text_factory = _legible
+                return list(self._database.query(sql, parameters))
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
@@ -343,3 +350,7 @@ class History:
             yield
         except sqlite3.Error as error:
             raise store_error(error, "read", self.path) from error
+
+
+def _legible(text: bytes) -> str:
+    return text.decode("utf-8", "replace")

@@ -112,11 +112,11 @@ class HeadKeeper:
         return None
 
 
-def begun_anew(aside: Path, run_id: str, at_s: float) -> LedgerEntry:
+def begun_anew(aside: Path, base: int, run_id: str, at_s: float) -> LedgerEntry:
     """Return what a chain begins with whose database was put aside because it was damaged."""
     try:
         head = read_head(aside)
     except OSError:
         head = None
-    told = {"aside": aside.name, "head": None if head is None else str(head)}
+    told = {"aside": aside.name, "head": None if head is None else str(head), "base": base}
     return LedgerEntry(LedgerKind.CHAIN, run_id, "begun_anew", "", at_s, told)

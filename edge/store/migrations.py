@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from sqlcipher3 import dbapi2 as sqlite3
 
-from edge.store import egress
+from edge.store import egress, eras
 from edge.store.chain import LedgerKind, take_over
 from edge.store.database import (
     Database,
@@ -290,6 +290,7 @@ STEPS = (
     "008_egress",
     "009_forgotten",
     "010_room",
+    "011_recovered",
 )
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 _LATER: Final = re.compile(r"\d{3}_")
@@ -362,6 +363,12 @@ def _forgotten(database: Database) -> None:
 def _room(database: Database) -> None:
     """Find the entry of a summary: without that each one given up reads the outbox through."""
     database.execute("CREATE INDEX outbox_summaries ON outbox (summary) WHERE summary IS NOT NULL")
+
+
+@MIGRATIONS(name=STEPS[10])
+def _salvage(database: Database) -> None:
+    for statement in eras.SCHEMA:
+        database.execute(statement)
 
 
 def migrate(database: Database, path: Path) -> None:

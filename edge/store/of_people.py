@@ -8,6 +8,7 @@ from typing import Any
 from edge.config.words import Words
 from edge.pseudonyms import Pseudonym
 from edge.store.database import Database
+from edge.store.eras import next_n
 
 
 def insert(database: Database, run_n: int, ones: Sequence[Pseudonym | Words]) -> None:
@@ -15,14 +16,14 @@ def insert(database: Database, run_n: int, ones: Sequence[Pseudonym | Words]) ->
     for one in ones:
         if isinstance(one, Pseudonym):
             database.execute(
-                "INSERT OR IGNORE INTO pseudonyms (run, patient, id) VALUES (?, ?, ?)",
-                [run_n, one.patient, one.id],
+                "INSERT OR IGNORE INTO pseudonyms (n, run, patient, id) VALUES (?, ?, ?, ?)",
+                [next_n(database, "pseudonyms"), run_n, one.patient, one.id],
             )
         else:
             database.execute(
-                'INSERT OR IGNORE INTO limit_words (run, ref, patient, "by", why)'
-                " VALUES (?, ?, ?, ?, ?)",
-                [run_n, one.ref, one.patient, one.by, one.why],
+                'INSERT OR IGNORE INTO limit_words (n, run, ref, patient, "by", why)'
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [next_n(database, "limit_words"), run_n, one.ref, one.patient, one.by, one.why],
             )
 
 

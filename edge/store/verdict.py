@@ -6,34 +6,14 @@ from typing import Any, Final
 
 import msgspec
 
+from edge.store.flaw import Flaw
 from edge.store.forgotten import Ledgered
 from edge.store.head import START
 from edge.store.keeping import HeadState
+from edge.store.recovered import RecoveredParts
 
 MAX_FLAWS: Final = 100
 """How many are told one by one; all are counted."""
-
-
-class Flaw(msgspec.Struct, frozen=True, tag="flaw", tag_field="record"):
-    """One thing that is not as it was written.
-
-    Attributes
-    ----------
-    row : int | None
-        Of the ledger; None: no row of it vouches for this.
-    table, n : str, int | None
-        Where; `n` is the key there.
-    what : str
-        ``edited``, ``deleted``, ``inserted``, ``replaced``, ``cut off``, ``damaged``, ``break``.
-    text : str
-        The same for people.
-    """
-
-    row: int | None
-    table: str
-    n: int | None
-    what: str
-    text: str
 
 
 class Verdict(msgspec.Struct, frozen=True, tag="verify", tag_field="record"):
@@ -95,6 +75,7 @@ class Findings:
         self.expected = ""
         self.taken_over: dict[str, Any] | None = None
         self.forgotten = Ledgered()
+        self.recovered = RecoveredParts()
 
     def tell(self, row: int | None, table: str, n: int | None, what: str, text: str) -> None:
         """Take one flaw; the fields are those of `Flaw`."""

@@ -16,12 +16,14 @@ from sqlcipher3 import dbapi2 as sqlite3
 from edge.store import chain
 from edge.store.chain import VOUCHED, LedgerKind, Vouched, canonical, columns_of
 from edge.store.cipher import Keys
+from edge.store.closing import RECOVERED
 from edge.store.database import StoreDamagedError, StoreError, connect, store_error
+from edge.store.flaw import Flaw
 from edge.store.forgotten import KEEPING, STAGE, Emptied
 from edge.store.head import START, Head, read_head
 from edge.store.keeping import HeadState, judge
 from edge.store.migrations import check_not_newer
-from edge.store.verdict import Findings, Flaw, Verdict
+from edge.store.verdict import Findings, Verdict
 
 BREAKS: Final = frozenset(
     {"begun_anew", *(f"head_{state.value}" for state in HeadState if state.is_break)}
@@ -68,6 +70,7 @@ def verify(path: Path, expect: Head | None = None, keys: Keys | None = None) -> 
                 )
             database.conn.text_factory = bytes  # what is no text any more must be read too
             database.execute("BEGIN")  # one moment, whatever is written meanwhile
+            found.recovered.look(database)
             _walk(database.conn, found, expect)
             _see_locks(database.conn, found)
             vouched = {
@@ -106,7 +109,7 @@ def _walk(connection: sqlite3.Connection, found: Findings, expect: Head | None) 
         if not whole:
             found.tell(n, "ledger", n, "edited", f"row {n} was edited: its hash is another")
         if n != due:
-            _tell_gap(found, due, n)
+            found.recovered.skip(due, n)
         elif row[-2] != prev and whole:
             found.tell(
                 *(n, "ledger", n, "replaced"),
@@ -118,11 +121,18 @@ def _walk(connection: sqlite3.Connection, found: Findings, expect: Head | None) 
             found.expected = "found" if isinstance(own, bytes) and expect.is_of(own) else "other"
         due, prev = n + 1, own
         found.n_rows += 1
+    _judge_rows(found)
     found.last = Head(due - 1, prev if isinstance(prev, bytes) else b"")
-    for n, text in found.forgotten.judge():
-        found.tell(n, "ledger", n, "edited", text)
     if expect is not None and expect.n == 0:
         found.expected = "found" if expect.is_of(START.hash) else "other"
+
+
+def _judge_rows(found: Findings) -> None:
+    """Tell rows that are missing, or empty, and nobody has said why."""
+    for first, end in found.recovered.judge(found.notes, found.breaks):
+        _tell_gap(found, first, end)
+    for n, text in found.forgotten.judge(found.recovered.lost):
+        found.tell(n, "ledger", n, "edited", text)
 
 
 def _tell_gap(found: Findings, due: int, n: int) -> None:
@@ -141,11 +151,9 @@ def _hear_chain(found: Findings, row: tuple[Any, ...]) -> None:
     elif stage == chain.TAKEN_OVER:
         found.taken_over = {**body, "row": n}
     elif stage == "begun_anew":
-        text = (
-            f"row {n}: the file was damaged and put aside as {body['aside']}; what was recorded "
-            f"before is there (head {body['head']}), not here"
-        )
-        found.breaks.append(Flaw(n, "ledger", n, "break", text))
+        found.recovered.begin(n, body)
+    elif stage == RECOVERED:
+        found.recovered.end(body)
     elif stage in BREAKS:
         text = (
             f"row {n}: at a start the head beside the file was {body['head'] or 'missing'} and did "
@@ -280,6 +288,11 @@ def _verdict(
 
 
 def _forgotten(found: Findings) -> Iterator[str]:
+    if found.forgotten.n_unsaid:
+        yield (
+            f"{found.forgotten.n_unsaid} rows were emptied, and who wanted it was lost with the "
+            f"damage, or was never said"
+        )
     for by, n in found.forgotten.n_by.items():
         if by == KEEPING:
             yield f"{n} rows were kept as long as [retention] says, and forgotten"

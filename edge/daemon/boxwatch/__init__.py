@@ -22,6 +22,8 @@ delays of their own. `tests/edge/daemon/test_boxwatch.py` and
 | the store does not open at the start               | cannot_record   | medium      | 10 |
 | the disk is read-only, full, or the file gone      | cannot_record   | medium      | 7  |
 | records given up                                   | cannot_record   | medium      | 6  |
+| on a full disk only alarms are recorded            | disk_low        | medium      | 5  |
+| the records were damaged and are begun anew        | store_damaged   | low         | 3  |
 | the packet log ended                               | cannot_record   | low         | 6  |
 | the key of the vault cannot be had; it is refused  | vault_down      | low         | 6  |
 | raw packets given up                               | vault_down      | low         | 6  |

@@ -74,6 +74,8 @@ class RecorderPart:
         self._key, self._was_locked = Since(), False
         self._n_dropped = 0
         self._dropped_s: float | None = None
+        self._aside = ""
+        self._damaged_s: float | None = None
         self._began_s: float | None = None
 
     def __call__(self, now_s: float) -> BoxHealth:
@@ -88,6 +90,7 @@ class RecorderPart:
             ),
             self._given_up.health("given_up_fails_s", now_s, fails=lately),
             BoxHealth({"rationed_flag": float(report.room.floor == FULL)}),
+            self._damage(report, now_s),
         ]
         if report.locked or self._was_locked:
             self._was_locked = True
@@ -96,6 +99,15 @@ class RecorderPart:
             ended = report.packet_log.startswith("ended")
             told.append(self._log.health("log_fails_s", now_s, fails=ended))
         return joined(told)
+
+    def _damage(self, report: StoreReport, now_s: float) -> BoxHealth:
+        """Return whether the records were damaged in this run; it need not be told for ever."""
+        aside, salvage = report.moved_aside, report.salvage
+        if aside != self._aside:
+            self._aside, self._damaged_s = aside, now_s
+        told = self._damaged_s is not None and now_s - self._damaged_s < GIVEN_UP_S
+        recovering = salvage is not None and not salvage.finished
+        return BoxHealth({"damaged_flag": float(told or recovering)})
 
     def _fails(self, report: StoreReport, now_s: float) -> bool:
         if self._began_s is None:

@@ -95,6 +95,7 @@ def test_a_fault_is_an_alert_within_ten_seconds_and_ends_when_it_is_mended(
 def test_every_rule_of_the_box_is_tried_above() -> None:
     tried = {rule for rule, *_ in FAULTS} | {"sync_stale"}
     tried |= {"self_test_failed", "self_test_overdue"}  # test_self_test_rules.py
+    tried |= {"store_damaged"}
     assert {rule.name for rule in BOX_RULES} <= tried
 
 
@@ -112,6 +113,21 @@ def test_a_way_without_a_network_is_told_at_once_only_where_something_waits() ->
     night.live(100.0)
     night.say({"notices_fails_s": cut_s}, notices_fails_s=None)
     assert night.until("cannot_notify") <= DUE_S
+
+
+def test_damaged_records_are_told_at_once_and_until_somebody_has_seen_it() -> None:
+    night = BoxNight()
+    night.say(damaged_flag=0.0)
+    night.live(5.0)
+    night.say(damaged_flag=1.0)
+    assert night.until("store_damaged") <= DUE_S
+    assert night.standing()["store_damaged"].priority is LOW
+    night.say(damaged_flag=0.0)
+    night.live(3600.0)
+    alert = night.standing()["store_damaged"]
+    night.answer("acknowledge", alert_id=alert.id)
+    night.live(75.0)
+    assert night.standing() == {}
 
 
 def test_what_waits_to_leave_the_box_is_told_after_an_hour_and_rises_after_half_a_day() -> None:

@@ -43,6 +43,13 @@ def every_page(path: Path) -> bytes:
     return b"".join(_opened(page, key) for page in pages)
 
 
+def pages_in(path: Path) -> list[bytes]:
+    """Return what every page of a closed file holds, decrypted; the first without its beginning."""
+    key = find_key(path, lambda: open_keys(path.parent, make=False))
+    assert key is not None
+    return [_opened(page, key) for page in _chunks(path, 0, PAGE_BYTES)]
+
+
 def _chunks(path: Path, begin: int, size: int) -> list[bytes]:
     raw = path.read_bytes()[begin:]
     return [raw[at : at + size] for at in range(0, len(raw) - size + 1, size)]
