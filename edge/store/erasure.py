@@ -8,11 +8,12 @@ from pathlib import Path
 
 from sqlcipher3 import dbapi2 as sqlite3
 
-from edge.store.database import Database, store_error
+from edge.store.database import Database, StoreError, store_error
 from edge.store.forgetting import Asked, Forgetting, Forgotten, OnSent, nobody_to_ask
 from edge.store.head import Head
 from edge.store.keeping import HeadKeeper
 from edge.store.retention import standing_in, trusted_wall_s
+from edge.store.salvage import Salvage
 from edge.store.wanted import Wanted
 
 
@@ -29,6 +30,7 @@ class Erasure:
     _database: Database
     _head: HeadKeeper
     _run_n: int
+    salvage: Salvage | None
     on_sent: OnSent = staticmethod(nobody_to_ask)
 
     def forgetting(
@@ -52,8 +54,14 @@ class Erasure:
         Raises
         ------
         edge.store.StoreError
-            What is meant cannot be read.
+            What is meant cannot be read, or a damaged file is still being recovered: what was
+            forgotten now would come back out of it.
         """
+        if self.salvage is not None:
+            raise StoreError(
+                f"records of before the damage are being recovered of {self.salvage.era.aside}: "
+                f"ask again when `homeward status` says that they were"
+            )
         at_utc = "" if wall_s is None else f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%dT%H:%MZ}"
         try:
             kept = standing_in(self._database) if standing is None else standing

@@ -3,21 +3,26 @@ what somebody took out."""
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
 import pytest
 
 from edge.clock import WallEntry
+from edge.config.words import Words
+from edge.daemon.resume import pseudonyms_in
+from edge.pseudonyms import Pseudonym
 from edge.records import AlertState, Outcome
 from edge.store import DATABASE, History, KeptAlerts, LedgerEntry, LedgerKind, Run, Store
 from edge.store.asides import MAX_KEPT, YOUNG_S, asides, tidy
 from edge.store.cipher import PAGE_BYTES
-from edge.store.database import connect
+from edge.store.database import StoreError, connect
 from edge.store.eras import ERA, STORY
 from edge.store.head import parse_head
 from edge.store.salvage import SalvageReport, places_of, words_of
 from edge.store.verification import verify
+from edge.store.wanted import Wanted
 from tests.edge.store.opened import RUN, behind, open_store, pages_in
 from tests.edge.store.test_store import SCORE, alert, summary
 
@@ -336,11 +341,11 @@ def test_what_stood_is_read_of_the_damaged_file_until_it_is_recovered(path: Path
         assert "0 lost" not in words_of(store._database, path)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_after_any_damage_the_good_part_is_kept_and_nothing_is_double(
     path: Path, seed: int
 ) -> None:
-    written(path, 100)
+    written(path, 60)
     with History.open(path) as history:
         alerts = {a.alert.id for a in history.alerts()}
     chance = random.Random(seed)  # noqa: S311
@@ -391,3 +396,40 @@ def test_no_more_than_a_few_damaged_files_are_kept_and_the_newest_for_a_week(pat
         file.truncate(600_000_000)  # sparse
     assert tidy(path, set(), now_s + YOUNG_S - 60.0) == []
     assert tidy(path, set(), now_s + YOUNG_S + 60.0) == [only]
+
+
+def test_a_patient_keeps_the_pseudonym_through_the_damage(path: Path) -> None:
+    one, words = Pseudonym("patient-1", "hw-abc"), Words("ref-1", "patient-1", "Ann", "why")
+    with open_store(path) as store:
+        store.backlog.name(one)
+        store.backlog.name(words)
+        store.flush(1.0)
+    written(path, 40)
+    blot(path, pages_of(path, "scores")[0])
+    assert pseudonyms_in(path) == (one,)
+    with open_store(path, LATER) as store:
+        assert pseudonyms_in(path) == (one,)  # of the damaged file
+        new = Pseudonym("patient-2", "hw-def")
+        store.backlog.name(new)
+        store.flush(2.0)
+        recovered(store)
+        assert store.pseudonyms() == [one, new]
+        assert store.limit_words() == [words]
+
+
+def test_what_was_forgotten_stays_so_and_is_no_tampering_after_a_recovery(path: Path) -> None:
+    written(path, 60)
+    everything = Wanted(-math.inf, math.inf, "p1")
+    with open_store(path) as store:
+        told = store.forget(everything, "Ann", 60.0, standing=())
+        assert told.n["alerts"] == 60
+        store.add(Outcome((alert(500),)), 61.0)
+    written(path, 60)
+    pages = pages_of(path, "ledger")
+    blot(path, pages[len(pages) // 2], pages_of(path, "alerts")[0])
+    with open_store(path, LATER) as store:
+        with pytest.raises(StoreError, match="are being recovered"):
+            store.forgetting(everything, "Ann", 70.0)
+        recovered(store)
+        assert len({a.alert.id for a in store.alerts()}) >= 55
+    assert [flaw.what for flaw in verify(path).flaws] == ["break"]
