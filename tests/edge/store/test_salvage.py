@@ -401,8 +401,8 @@ def test_no_more_than_a_few_damaged_files_are_kept_and_the_newest_for_a_week(pat
 def test_a_patient_keeps_the_pseudonym_through_the_damage(path: Path) -> None:
     one, words = Pseudonym("patient-1", "hw-abc"), Words("ref-1", "patient-1", "Ann", "why")
     with open_store(path) as store:
-        store.backlog.name(one)
-        store.backlog.name(words)
+        store.backlog.name(one, 0.0)
+        store.backlog.name(words, 0.0)
         store.flush(1.0)
     written(path, 40)
     blot(path, pages_of(path, "scores")[0])
@@ -410,7 +410,7 @@ def test_a_patient_keeps_the_pseudonym_through_the_damage(path: Path) -> None:
     with open_store(path, LATER) as store:
         assert pseudonyms_in(path) == (one,)  # of the damaged file
         new = Pseudonym("patient-2", "hw-def")
-        store.backlog.name(new)
+        store.backlog.name(new, 0.0)
         store.flush(2.0)
         recovered(store)
         assert store.pseudonyms() == [one, new]

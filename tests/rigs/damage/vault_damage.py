@@ -9,8 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edge.vault.keyfile import plain
-
+from edge.keys.keyfile import plain
 from edge.records import Packet
 from edge.vault import (
     FOLDER,
