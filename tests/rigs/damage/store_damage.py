@@ -86,10 +86,7 @@ def strike(sample: Sample, folder: Path, chance: random.Random, outcomes: Outcom
         second = _goes_on(path, "third", 8.0)
         if second.moved_aside is not None:
             outcomes.wrong(f"a crash loop: {told} is put aside again at the third start")
-    with begin(path, "last") as last:
-        while last.recover(9.5) is not None:
-            pass  # what still reads of the file that was put aside
-        found = _held(last)
+    found = _recovered(path)
     if not {8.0, 9.0} <= set(found):
         outcomes.wrong(f"does not go on: {told} and the new alerts are {sorted(found)[-3:]}")
     aside = first.moved_aside or second.moved_aside
@@ -102,6 +99,14 @@ def strike(sample: Sample, folder: Path, chance: random.Random, outcomes: Outcom
     nothing_left = not box.get(DATABASE) and f"{DATABASE}.head" not in box
     if len(kept) < len(sample.alerts) and not is_noticed and not nothing_left:
         outcomes.wrong(f"unnoticed: {told} took {len(sample.alerts) - len(kept)} alerts")
+
+
+def _recovered(path: Path) -> dict[float, str]:
+    """Return the alerts there are when all that still reads was brought over."""
+    with begin(path, "last") as last:
+        while last.recover(9.5) is not None:
+            pass
+        return _held(last)
 
 
 def _is_kept(aside: Path, box: Box) -> bool:
