@@ -132,7 +132,7 @@ def command(
         )
         daemon.outgoing.begin(settings)
         daemon.let_limits_change(settings, reload, limits_trouble)
-        _fit_out(daemon, settings, tested)
+        _fit_out(daemon, settings, tested, keyring)
         code = await daemon.run()
         if daemon.hangs:
             lines.close()
@@ -159,12 +159,12 @@ def _places(config: Config, log: Path | None, keyring: Keyring) -> Places:
     return Places(folder / DATABASE, config.box.socket, log, folder, bounds, config.store, keyring)
 
 
-def _fit_out(daemon: Daemon, config: Config, tested: Tested) -> None:
+def _fit_out(daemon: Daemon, config: Config, tested: Tested, keyring: Keyring) -> None:
     """Tell the daemon how it is heard, how it tests itself, and how long it keeps records."""
     daemon.be_heard_with(*_annunciators(config))
     daemon.test_itself(config, tested)
     daemon.keep_for(kept_days(config.retention))
-    daemon.pseudonyms.know(pseudonyms_in(config.box.data_dir / DATABASE))
+    daemon.pseudonyms.know(pseudonyms_in(config.box.data_dir / DATABASE, keyring.ring))
 
 
 def _annunciators(config: Config) -> list[Chosen]:

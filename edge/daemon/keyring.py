@@ -19,6 +19,7 @@ from typing import Final
 from edge.keys import DeviceKey, KeyRing, KeysError, Protection, find_keys, open_keys
 from edge.keys.keyfile import opened
 from edge.keys.ring import Found
+from edge.packetlog import LogError
 
 PASSPHRASE_FILE: Final = "HOMEWARD_PASSPHRASE_FILE"  # noqa: S105  # the name of a variable
 _LOCKED: Final = (
@@ -65,8 +66,7 @@ class Keyring:
         with self._lock:
             found = find_keys(self._data_dir)
             if not found:
-                ids = {name for ask in self._askers for name in ask()}
-                return open_keys(self._data_dir, ids)
+                return open_keys(self._data_dir, self._wrapped_by())
             self._opened = {
                 one.told.id: self._opened[one.told.id]
                 for one in found
@@ -80,6 +80,14 @@ class Keyring:
                         raise
             known = dict.fromkeys(one.told.id for one in found if one.told.id in self._opened)
             return KeyRing(tuple(self._opened[name] for name in known), found[0].protection)
+
+    def _wrapped_by(self) -> set[bytes]:
+        try:
+            return {name for ask in self._askers for name in ask()}
+        except (LogError, OSError) as error:
+            raise KeysError(
+                f"no key is made while it cannot be seen what is encrypted already: {error}"
+            ) from error
 
     def unlock(self, passphrase: str) -> Protection:
         """Open what this passphrase opens, and return how the keys are protected.

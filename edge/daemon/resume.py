@@ -64,26 +64,26 @@ def as_of(kept: KeptAlerts, now: WallEntry) -> Kept:
     return Kept(kept.state, at.boot_s, same_boot=False, away_s=away_s if known else None)
 
 
-def pseudonyms_in(path: Path) -> tuple[Pseudonym, ...]:
+def pseudonyms_in(path: Path, keys: Keys | None = None) -> tuple[Pseudonym, ...]:
     """Return what patients are called outside, as far as that can be read.
 
     Of a damaged file that is what still reads of it. Patients of whom it does not are called
     something new: that a receiver sees two where there is one is the lesser harm.
     """
     found: list[Pseudonym] = []
-    for place in reversed(places_of(path)):  # the last of a patient counts
+    for place in reversed(places_of(path, keys)):  # the last of a patient counts
         try:
-            with History.open(place) as history:
+            with History.open(place, keys) as history:
                 found += history.pseudonyms()
         except StoreError as error:
             _log.warning("what patients are called outside cannot be read", error=str(error))
-            found += _pseudonyms_left(place)
+            found += _pseudonyms_left(place, keys)
     return tuple(found)
 
 
-def _pseudonyms_left(damaged: Path) -> list[Pseudonym]:
+def _pseudonyms_left(damaged: Path, keys: Keys | None) -> list[Pseudonym]:
     try:
-        return [pseudonym_from(row) for row in rows_of(damaged, "pseudonyms")]
+        return [pseudonym_from(row) for row in rows_of(damaged, "pseudonyms", keys)]
     except (StoreError, KeyError, TypeError, ValueError):
         return []  # the trouble was just told
 

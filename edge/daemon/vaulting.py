@@ -65,7 +65,8 @@ class Vaulting:
     ) -> None:
         self.folder = data_dir / FOLDER
         self.keyring = keyring
-        keyring.needed_by(lambda: device_ids(self.folder))
+        # What lies in the folder's place and is none has nothing encrypted in it.
+        keyring.needed_by(lambda: device_ids(self.folder) if self.folder.is_dir() else ())
         keyring.when_unlocked(self.nudge)
         self._clock, self._bounds = clock, bounds
         self._waiting = Waiting()
