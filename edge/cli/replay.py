@@ -321,7 +321,8 @@ def _progress(
 
 def _farewell(told: Replayed) -> str:
     return (
-        f"{told.recording.rstrip(':')}: {told.duration_s:.0f} s, {told.beats} beats, {told.windows} windows, "
-        f"{told.alerts} alerts, {told.gaps} gaps, {told.broken} broken packets; "
+        f"{told.recording.rstrip(':')}: {told.duration_s:.0f} s, {told.beats} beats, "
+        f"{told.windows} windows, {told.alerts} alerts, {told.gaps} gaps, "
+        f"{told.broken} broken packets; "
         f"{told.cpu_s:.2f} s of processor time, {told.speed_x:.0f} times real time"
     )

@@ -122,7 +122,7 @@ def live(folder: Path, length_s: float, record: str) -> None:
     remembering = Remembering(pipeline, clock, recorder)
     parts = (ClockPart(clock.read), RecorderPart(recorder.report), VaultPart(vault.report))
     watch, wall = BoxWatch(waiting.append, parts), WallLog()
-    recorder._trouble = recorder._write(True)
+    recorder._trouble = recorder._write(True, False)
     packets = sensed(record, length_s)
     ahead = next(packets, None)
     for tick in range(int(length_s / TICK_S)):
@@ -137,7 +137,7 @@ def live(folder: Path, length_s: float, record: str) -> None:
         recorder.add(taken, outcome, clock.at_s)
         watch.turn(clock.at_s)
         if recorder.backlog.due(clock.at_s):
-            recorder._trouble = recorder._write(False)
+            recorder._trouble = recorder._write(False, False)
         if tick % 4 == 0:
             vault._turn()
             entry = wall.note(clock.read())
