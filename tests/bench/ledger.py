@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import edge.store as store_module
+import edge.store.inserting as store_module
 from edge.clock import WallEntry
 from edge.records import Outcome
 from edge.store import LedgerEntry, LedgerKind, Run, Store

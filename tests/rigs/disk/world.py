@@ -48,7 +48,7 @@ SMALL = Bounds(block_s=2.0, segment_s=6.0, segment_bytes=16_384, block_bytes=4_0
 HANGING_S = 1.0
 """A write that has not come back after so long is written down."""
 _WAITS = (
-    ("edge.store", "READ_AGAIN_S"),
+    ("edge.store.store", "READ_AGAIN_S"),
     ("edge.store.keeping", "READ_AGAIN_S"),
     ("edge.daemon.vaulting", "TURN_S"),
 )
