@@ -9,7 +9,7 @@ than `MAX_AGED` segments at a time, so that a clock that is set wrong for an hou
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,10 @@ def keep(folder: Path, ring: KeyRing, bounds: Bounds, now: WallEntry) -> list[st
     new = bounds.segment_bytes + min(bounds.block_bytes, bounds.segment_bytes) + 2 * COPY_AT
     budget = bound_bytes(folder, bounds, used) - new
     n_rewritten = n_aged = 0
+    fresh = _fresh_from(there, sizes, budget)
     for number, segment in enumerate(there):
-        over = used > budget or len(there) - number >= MAX_SEGMENTS
+        over = used > budget and number < fresh
+        over = over or len(there) - number >= MAX_SEGMENTS
         if not over and n_aged >= MAX_AGED:
             break
         old = _look(segment, there[number + 1 : number + 2])
@@ -93,6 +95,21 @@ def keep(folder: Path, ring: KeyRing, bounds: Bounds, now: WallEntry) -> list[st
     while used > budget and _drop_oldest(folder):
         used = sum(one.n_bytes() for one in segments(folder))
     return said
+
+
+def _fresh_from(there: Sequence[Segment], sizes: Mapping[str, int], budget: int) -> int:
+    """Return from which segment on all together take no more than half of the room.
+
+    Those do not give way to minutes around older alerts: where alerts are so many that their
+    minutes fill the room, what is being lived now would be the first to go.
+    """
+    taken, first = 0, len(there)
+    for segment in reversed(there):
+        taken += sizes[segment.stem]
+        if taken > budget // 2:
+            break
+        first -= 1
+    return first
 
 
 def _drop_oldest(folder: Path) -> bool:

