@@ -91,13 +91,17 @@ def begin_era(database: Database, aside: Path) -> Era:
     era = Era(aside.name, max(number, spent + 1) * ERA, None if head is None else str(head))
     row = {"aside": era.aside, "base": era.base, "head": era.head, "state": "{}", "finished": 0}
     with database.atomic():
-        database.table("salvage").insert(row)
+        database.table("salvage").insert(row, ignore=True)  # a start was cut short just after this
     return era
 
 
 def is_untouched(database: Database) -> bool:
-    """Return whether nothing was ever written in a file, also not that it was begun anew."""
-    tables = ("ledger", "runs", "salvage")
+    """Return whether no run was ever entered in a file, so that it has not said why it is new.
+
+    That room was left in it (`begin_era`) is a transaction of its own, which a power cut may part
+    from the first run's.
+    """
+    tables = ("ledger", "runs")
     found = (database.execute(f"SELECT count(*) FROM {t}").fetchone() for t in tables)  # noqa: S608
     return not any(n for (n,) in found)
 

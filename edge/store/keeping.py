@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +21,8 @@ class HeadState(StrEnum):
 
     SAME: it is the chain's end. BEHIND: the chain goes on after it, as after a crash, or while a
     monitor writes. AHEAD: rows are gone. OTHER: the rows are not the ones it was written for.
-    MISSING: there is none, or what is there is none.
+    MISSING: there is none, or what is there is none. UNREAD: the disk did not give it, at a start
+    only: it may be any of these, and the disk is no tamperer.
     """
 
     SAME = "same"
@@ -28,6 +30,7 @@ class HeadState(StrEnum):
     AHEAD = "ahead"
     OTHER = "other"
     MISSING = "missing"
+    UNREAD = "unread"
 
     @property
     def is_break(self) -> bool:
@@ -79,8 +82,11 @@ class HeadKeeper:
 
     def found(self, database: Database, run_id: str, at_s: float) -> LedgerEntry | None:
         """Return what the chain has to say of the head that was found at a start."""
-        head = self._read()
-        state = judge(head, database)
+        try:
+            head = self._read()
+            state = judge(head, database)
+        except OSError:
+            head, state = None, HeadState.UNREAD
         last = database.execute("SELECT n, stage FROM ledger ORDER BY n DESC LIMIT 1").fetchone()
         n, stage = last or (0, "")
         taken_over = head == START and stage == TAKEN_OVER
@@ -103,13 +109,16 @@ class HeadKeeper:
             self.trouble = ""
 
     def _read(self) -> Head | None:
+        """Return the head; OSError: the disk does not give it."""
         for wait_s in (*READ_AGAIN_S, None):
             try:
                 return read_head(self._path)
             except OSError as error:
                 _log.warning("cannot read the head of the ledger", error=str(error))
+                if wait_s is None and error.errno == errno.EIO:
+                    raise
                 time.sleep(wait_s or 0.0)
-        return None
+        return None  # what forbids it is on purpose
 
 
 def begun_anew(aside: Path, base: int, run_id: str, at_s: float) -> LedgerEntry:

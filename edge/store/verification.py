@@ -160,6 +160,11 @@ def _hear_chain(found: Findings, row: tuple[Any, ...]) -> None:
             f"not fit its {body['n']} rows: rows were gone, or not the ones of before"
         )
         found.breaks.append(Flaw(n, "ledger", n, "break", text))
+    elif stage == f"head_{HeadState.UNREAD.value}":
+        found.notes.append(
+            f"row {n}: at a start the disk did not give the head beside the file: whether rows "
+            f"were cut off after row {body['n']} is not known"
+        )
     else:
         found.notes.append(
             f"row {n}: at a start there were {body['n']} rows and the head knew of "

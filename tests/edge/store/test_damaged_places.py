@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -78,3 +80,38 @@ def test_an_entry_of_the_outbox_whose_record_makes_no_sense_holds_up_no_other(pa
         (waiting,) = store.outbox()
         assert waiting.content.alert.id == "alert-1"
         assert store.n_unreadable == 1
+
+
+def test_a_start_cut_off_after_it_left_room_says_at_the_next_that_the_file_was_begun_anew(
+    path,
+) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((alert(),)), now_s=20.0)
+    raw = bytearray(path.read_bytes())
+    raw[:512] = bytes(512)
+    path.write_bytes(raw)
+    with (
+        mock.patch.object(Store, "_enter_run", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        Store.begin(path, RUN)
+    with Store.begin(path, RUN) as store:
+        assert store.moved_aside is not None
+        assert store.salvage is not None
+    assert [flaw.what for flaw in verify(path).flaws] == ["break"]
+
+
+@pytest.mark.parametrize(
+    ("error_no", "is_whole"), [(errno.EIO, True), (errno.EACCES, False)], ids=["disk", "forbidden"]
+)
+def test_a_head_the_disk_does_not_give_accuses_nobody_and_one_that_is_forbidden_does(
+    path, error_no, is_whole, monkeypatch
+) -> None:
+    with Store.begin(path, RUN) as store:
+        store.add(Outcome((alert(),)), now_s=20.0)
+    monkeypatch.setattr("edge.store.keeping.READ_AGAIN_S", (0.0, 0.0))
+    with mock.patch("edge.store.keeping.read_head", side_effect=OSError(error_no, "no")):
+        Store.begin(path, RUN).close()
+    verdict = verify(path)
+    assert verdict.whole is is_whole
+    assert any("is not known" in note for note in verdict.notes) is is_whole

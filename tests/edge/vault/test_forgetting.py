@@ -256,6 +256,21 @@ def test_all_together_stay_within_the_bound_and_hold_the_newest(tmp_path):
     assert verify(tmp_path / "vault", open_keys(tmp_path)).whole
 
 
+def test_minutes_around_many_alerts_do_not_take_the_room_of_what_is_being_lived(tmp_path):
+    bounds = Bounds(segment_bytes=16_000, max_bytes=200_000)
+    given = [start(), *wave(10_000, every_s=1.0)]
+    clock = Clock()
+    writer = VaultWriter(tmp_path / "vault", open_keys(tmp_path), clock, bounds)
+    for number, packet in enumerate(given):
+        clock.boot_s = packet.arrived_s
+        writer.append(packet)
+        if number % 200 == 0 and number < 6000:
+            writer.pin(packet.arrived_s, "asystole")
+    writer.close()
+    found = read(tmp_path)
+    assert found[-600:] == given[-600:]
+
+
 def test_never_more_than_its_share_of_the_disk(tmp_path, monkeypatch):
     bounds = Bounds(segment_bytes=16_000, share=0.5, reserve_bytes=20_000)
     (tmp_path / "vault").mkdir()

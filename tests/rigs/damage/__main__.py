@@ -83,7 +83,7 @@ def controls(seed: int) -> list[str]:
     list[str]
         Those that were not caught.
     """
-    with mock.patch("edge.store.move_aside", _copied):
+    with mock.patch("edge.store.store.move_aside", _copied):
         one = store(N_CONTROL, seed)
     with mock.patch("edge.vault.scan._past_damage", _gives_up):
         other = vault(N_CONTROL, seed)
