@@ -33,16 +33,15 @@ from edge.control.board import NOTICES_SOCKET
 from edge.discover import discover
 from edge.egress.consent import off, switches_of
 from edge.journal import NAMES, open_journal
-from edge.notices import NoticesError
 from edge.notices.channels import Channel
 from edge.notices.deadman import NAME, ping
 from edge.notices.follower import AwayError, Monitor
 from edge.notices.notifier import Notifier
 from edge.notices.proof import prove
-from edge.notices.secret import read_secret
 from edge.notices.ways import Open, open_ways
 from edge.notices.witness import Witness
 from edge.records import Priority
+from edge.secret import SecretError, read_secret
 
 _T = TypeVar("_T")
 
@@ -157,7 +156,7 @@ async def _handed_back(work: Coroutine[Any, Any, _T], witness: Witness) -> _T:
 def _ping_once(config: Config, witness: Witness) -> str:
     try:
         secret = read_secret(config.deadman.url_file or "", config.box.data_dir)
-    except NoticesError as error:
+    except SecretError as error:
         return str(error)
     return asyncio.run(_handed_back(ping(secret, "ping", witness), witness))
 

@@ -49,6 +49,9 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
     heartbeats: Annotated[
         bool, Meta(description="How the box is, to whoever looks after many boxes.")
     ] = False
+    numbers: Annotated[
+        bool, Meta(description="The numbers of now, to a display in the home (Home Assistant).")
+    ] = False
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):

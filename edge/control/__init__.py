@@ -7,6 +7,7 @@ alone (0600 in a folder of 0700), and nothing listens on a network.
 
     this file   the requests, which both sides share
     board       what a notice may say: all that the notifier is ever told
+    syncing     what the sender may ask, and no more
     server      the monitor's side, in its event loop
     client      the other side: plain blocking sockets, quick to import
 """
@@ -19,6 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.alerts import Answer
+from edge.control.syncing import SyncRequest
 from edge.egress.consent import Switch
 from edge.egress.departure import MAX_DETAIL, Departure, Stage
 from edge.records import LimitAct, Meaning, Role
@@ -317,5 +319,6 @@ Request: TypeAlias = (
     | ForgetSent
     | SelfTestRequest
     | VaultRequest
+    | SyncRequest
     | Forget
 )

@@ -43,6 +43,15 @@ from edge.control import (
     VaultStay,
 )
 from edge.control.board import NoticesReport
+from edge.control.syncing import (
+    SyncBeat,
+    SyncFetch,
+    SyncNumbers,
+    SyncReject,
+    SyncSettle,
+    SyncState,
+    SyncWait,
+)
 from edge.daemon.consent import ConsentReport
 from edge.daemon.forgetting import forget
 from edge.daemon.intake import MAX_PACKETS, Intake, LinkReport
@@ -209,6 +218,16 @@ class Answers:
                 return await self.notices.answer(request)
             case Ping() | Status() | Live() | Trace():
                 return self._now(request)
+            case (
+                SyncWait()
+                | SyncFetch()
+                | SyncSettle()
+                | SyncReject()
+                | SyncBeat()
+                | SyncNumbers()
+                | SyncState()
+            ):
+                raise ControlError("this is the sender's to ask, on a socket of its own")
             case _:
                 return await self._at_a_desk(request)
 

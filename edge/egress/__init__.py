@@ -15,6 +15,8 @@ without being listed there fails.
     allowed     the list: every kind, its struct, its version, and which consent it needs
     schema      the list as a table, and what no struct in it may have
     departure   one message on its way out, as the ledger keeps it
+    outbox      what the sender is handed: what waits, and entry by entry
+    numbers     how a patient is now, for a display in the home
     consent     which kinds people let leave
 
 Pure: no clock, no disk, no network.

@@ -16,6 +16,8 @@ from edge.egress.alert import AlertOut
 from edge.egress.board import Board
 from edge.egress.consent import Switch
 from edge.egress.messages import EraseOut, HeartbeatOut, NoticeOut, PingOut, QuestionOut, TestOut
+from edge.egress.numbers import NumbersOut
+from edge.egress.outbox import Hand, SyncBoard
 from edge.egress.summary import SummaryOut
 
 
@@ -31,6 +33,9 @@ class Content(StrEnum):
     QUESTION = "question"
     HEARTBEAT = "heartbeat"
     ERASE = "erase"
+    NUMBERS = "numbers"
+    SYNC_BOARD = "sync_board"
+    HAND = "hand"
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -73,5 +78,18 @@ ALLOWED: Final[Mapping[Content, Allowed]] = {
         HeartbeatOut, 1, Switch.HEARTBEATS, "how the box is, to whoever looks after many"
     ),
     Content.ERASE: Allowed(EraseOut, 1, None, "a request to delete what was sent"),
+    Content.NUMBERS: Allowed(
+        NumbersOut, 1, Switch.NUMBERS, "numbers and alarm state of now, to a display in the home"
+    ),
+    Content.SYNC_BOARD: Allowed(
+        SyncBoard,
+        1,
+        None,
+        "what waits, for the sender on this machine; no message",
+        inside=True,
+    ),
+    Content.HAND: Allowed(
+        Hand, 1, None, "what the sender is handed of the outbox, to make messages of", inside=True
+    ),
 }
 """Every kind; what is not here cannot be told to the ledger, and so cannot leave."""

@@ -24,6 +24,7 @@ class Switch(StrEnum):
     PINGS = "pings"
     SELF_TESTS = "self_tests"
     HEARTBEATS = "heartbeats"
+    NUMBERS = "numbers"
 
 
 Switches: TypeAlias = Mapping[Switch, bool]
@@ -36,6 +37,7 @@ COVERS: Final[Mapping[Switch, str]] = {
     Switch.PINGS: "pings to the watcher that calls when this box falls silent",
     Switch.SELF_TESTS: "test notices",
     Switch.HEARTBEATS: "how the box is, to whoever looks after many",
+    Switch.NUMBERS: "the numbers of now, to a display in the home (Home Assistant)",
 }
 """What each switch lets leave."""
 
@@ -48,6 +50,7 @@ WITHOUT: Final[Mapping[Switch, str]] = {
     Switch.PINGS: "NOBODY FAR AWAY NOTICES WHEN THIS BOX FAILS or loses power",
     Switch.SELF_TESTS: "that a way to tell people has broken is found when it is needed",
     Switch.HEARTBEATS: "nobody who looks after many boxes sees how this one is",
+    Switch.NUMBERS: "displays in the home show nothing of the monitor",
 }
 """What it means when a switch is off, said before it is done."""
 

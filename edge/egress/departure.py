@@ -45,7 +45,8 @@ class Departure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind, version, about : Content, int, str
         Which kind of content (`edge.egress.allowed`), and what of it.
     known_as : str
-        Id under which its receiver knows it; where it comes out of the outbox, the entry's uuid.
+        Id under which its receiver knows it; of what comes out of the outbox the entries' uuids,
+        with a space between.
     refs : tuple[str, ...]
         Ids of the alerts it tells of.
     headers, body : Mapping[str, str], bytes
@@ -62,7 +63,7 @@ class Departure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Content
     version: Annotated[int, Meta(ge=1, le=1000)]
     about: Annotated[str, Meta(max_length=MAX_NAME)] = ""
-    known_as: Annotated[str, Meta(max_length=MAX_NAME)] = ""
+    known_as: Annotated[str, Meta(max_length=MAX_REFS * MAX_NAME)] = ""
     refs: Annotated[
         tuple[Annotated[str, Meta(max_length=MAX_ID)], ...], Meta(max_length=MAX_REFS)
     ] = ()

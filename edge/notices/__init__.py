@@ -8,8 +8,6 @@ network, the monitor goes on; whatever happens to the monitor, this process says
     telling     who is due to be told what: from the board and what was told before
     waiting     what one destination has yet to be sent: rate, summaries, backoff
     memory      what was told, kept over a restart so that nobody is told twice
-    secret      addresses that nobody may see, and how they are kept out of every text
-    fetch       one bounded HTTP exchange
     follower    the monitor's board, followed; reports handed back
     journal     what was sent while the monitor could not be told
     witness     tells the monitor of every message before it is sent
@@ -23,6 +21,8 @@ network, the monitor goes on; whatever happens to the monitor, this process says
 
 from __future__ import annotations
 
+from edge.secret import SecretError
 
-class NoticesError(Exception):
+
+class NoticesError(SecretError):
     """The notices cannot be sent as configured; the text says why and what to do."""

@@ -18,10 +18,10 @@ from edge.config import Deadman
 from edge.control import WITHHELD, Way
 from edge.control.board import STALLED_S, Board
 from edge.egress.consent import Switch
+from edge.fetch import Ask, FetchError, fetch
 from edge.notices.channels import SendError
-from edge.notices.fetch import Ask, FetchError, fetch
-from edge.notices.secret import Secret
 from edge.notices.witness import Witness
+from edge.secret import Secret
 
 NAME: Final = "deadman"
 RETRY_S: Final = 5.0

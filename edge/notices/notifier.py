@@ -20,17 +20,17 @@ from edge.config.consent import ConsentFileError, Kept, read_switches
 from edge.control import Acknowledge, ControlError, Delivered, NoticesState, Way
 from edge.control.board import NOTICES_SOCKET, STALLED_S, Board
 from edge.egress.consent import Switch, off, switches_of
-from edge.notices import NoticesError, content
+from edge.notices import content
 from edge.notices.deadman import NAME, Watcher
 from edge.notices.follower import AwayError, Monitor
 from edge.notices.memory import Memory, MemoryFile
 from edge.notices.proof import Prover
-from edge.notices.secret import read_secret
 from edge.notices.sender import Sender
 from edge.notices.telling import Teller
 from edge.notices.ways import Open
 from edge.notices.witness import Witness
 from edge.records import Role
+from edge.secret import SecretError, read_secret
 
 GONE_S: Final = STALLED_S
 """A monitor that has not come on for so long is gone, and people are told."""
@@ -284,7 +284,7 @@ class Notifier:
     def _open_watcher(self, named: str) -> None:
         try:
             secret = read_secret(named, self._config.box.data_dir)
-        except NoticesError as error:
+        except SecretError as error:
             self._no_watcher = str(error)
             _log.error("no dead-man ping", reason=self._no_watcher)
             return

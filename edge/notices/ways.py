@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from edge.config import Config, Notice
-from edge.notices import NoticesError
 from edge.notices.channels import Channel, Opened
-from edge.notices.secret import Secret, read_secret
+from edge.secret import Secret, SecretError, read_secret
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -32,6 +31,6 @@ def _opened(way: Notice, channel: Channel, config: Config) -> Open:
     try:
         secret = read_secret(way.url_file, config.box.data_dir)
         opened = channel.open(way.settings, secret)
-    except NoticesError as error:
+    except SecretError as error:
         return Open(way, None, {}, trouble=str(error))
     return Open(way, opened, channel.buttons(way.settings), secret)

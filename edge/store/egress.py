@@ -220,8 +220,7 @@ def ask_receivers(
     for row in gone:
         if row["kind"] not in NOT_RECEIVED and row["known_as"]:
             known = by_name.setdefault(row["destination"], [])
-            if row["known_as"] not in known:
-                known.append(row["known_as"])
+            known += [one for one in row["known_as"].split() if one not in known]
     for destination, uuids in by_name.items():
         for start in range(0, len(uuids), MAX_ERASED):
             part = msgspec.json.encode(uuids[start : start + MAX_ERASED]).decode()

@@ -15,10 +15,10 @@ import pytest
 import edge.notices.channels
 from edge.config.fields import meaning
 from edge.discover import discover, plugin_names
-from edge.notices import NoticesError, content
+from edge.notices import content
 from edge.notices.channels import SEND_S, Channel, SendError
-from edge.notices.secret import Secret
 from edge.records import Priority
+from edge.secret import Secret, SecretError
 from tests.edge.notices.far_away import wretched
 from tests.edge.notices.untold import sent
 
@@ -73,7 +73,7 @@ def test_an_address_that_is_none_is_refused_or_fails_and_nothing_of_it_is_told(
 ) -> None:
     try:
         opened = channel.open(channel.settings(), Secret((text,)))
-    except NoticesError as error:
+    except SecretError as error:
         told = str(error)
     else:
         with pytest.raises(SendError) as failed:
@@ -133,7 +133,7 @@ def test_to_open_it_reaches_for_nothing(channel: Channel, monkeypatch: pytest.Mo
 def test_a_server_that_hangs_is_left_in_time(
     channel: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.notices.fetch.WHOLE_S", 1.0)
+    monkeypatch.setattr("edge.fetch.WHOLE_S", 1.0)
     monkeypatch.setattr("edge.notices.channels.apprise.WHOLE_S", 2.0)
     for kind in ("silent", "drip"):
         with wretched(kind) as port:

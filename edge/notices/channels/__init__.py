@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 from edge.egress.messages import NoticeOut, TestOut
-from edge.notices.secret import Secret
+from edge.secret import Secret
 
 Notice: TypeAlias = NoticeOut | TestOut
 Asking: TypeAlias = Callable[[], Awaitable[None]]

@@ -25,8 +25,8 @@ from msgspec import Meta
 
 from edge.notices import NoticesError
 from edge.notices.channels import Asking, Channel, Letter, Notice, SendError, Sent, nobody_told
-from edge.notices.secret import Secret
 from edge.records import Priority
+from edge.secret import Secret
 
 WHOLE_S: Final = 30.0
 MAX_SAID_BYTES: Final = 4096

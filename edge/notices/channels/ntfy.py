@@ -29,11 +29,11 @@ import msgspec
 from msgspec import Meta
 
 from edge.egress.departure import HIDDEN
+from edge.fetch import Ask, FetchError, Reply, fetch
 from edge.notices import NoticesError
 from edge.notices.channels import Asking, Channel, Letter, Notice, SendError, Sent, nobody_told
-from edge.notices.fetch import Ask, FetchError, Reply, fetch
-from edge.notices.secret import Secret
 from edge.records import Priority
+from edge.secret import Secret
 
 SINCE: Final = "12h"
 """For as long as ntfy.sh keeps a message, unless its server is told otherwise."""

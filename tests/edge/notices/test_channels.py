@@ -18,8 +18,8 @@ from edge.notices.channels.apprise import Settings as AppriseSettings
 from edge.notices.channels.ntfy import CHANNEL as NTFY
 from edge.notices.channels.ntfy import Settings
 from edge.notices.content import Item
-from edge.notices.secret import Secret
 from edge.records import Priority
+from edge.secret import Secret
 from tests.edge.notices.far_away import TOKEN, TOPIC, Far, authority, server_side, serving
 from tests.edge.notices.untold import free, sent
 

@@ -13,7 +13,7 @@ from edge.config import Deadman
 from edge.control.board import Board
 from edge.notices import deadman as deadman_module
 from edge.notices.deadman import Progress, Watcher, ping
-from edge.notices.secret import Secret
+from edge.secret import Secret
 from tests.edge.notices.far_away import Far, serving
 from tests.edge.notices.untold import alone
 

@@ -16,9 +16,9 @@ from edge.notices.channels import Letter, SendError, Sent
 from edge.notices.channels.ntfy import CHANNEL, Settings
 from edge.notices.content import Item
 from edge.notices.memory import Memory, MemoryFile
-from edge.notices.secret import Secret
 from edge.notices.sender import Sender
 from edge.records import Priority
+from edge.secret import Secret
 from tests.edge.notices.far_away import TOPIC, Far, serving
 from tests.edge.notices.untold import alone, nobody
 

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
-from edge.notices import NoticesError
-
 MAX_BYTES: Final = 16 * 1024
 HIDDEN: Final = "[hidden]"
 _LEAST: Final = 4
 """Shorter parts of an address are words, not secrets."""
 _HARMLESS: Final = frozenset({"http", "https", "ntfy", "json", "fail", "localhost", "verify"})
+
+
+class SecretError(Exception):
+    """An address cannot be had or used; the text says why and what to do."""
 
 
 class Secret:
@@ -65,7 +67,7 @@ def read_secret(named: str, data_dir: Path) -> Secret:
 
     Raises
     ------
-    NoticesError
+    SecretError
         It cannot be read, others can read it too, or there is nothing in it.
     """
     path, private = _found(named, data_dir)
@@ -74,23 +76,23 @@ def read_secret(named: str, data_dir: Path) -> Secret:
             mode = os.fstat(file.fileno()).st_mode & 0o777
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise NoticesError(
+        raise SecretError(
             f"{path} cannot be read ({error}): write the address into it, one line, and "
             f"`chmod 600` it"
         ) from error
     if mode & 0o077 and not private:
-        raise NoticesError(
+        raise SecretError(
             f"{path} is open to other users (mode {mode:03o}), and an address is a password: run "
             f"`chmod 600 {path}`"
         )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NoticesError(f"{path} is not UTF-8 text: write the address into it") from error
+        raise SecretError(f"{path} is not UTF-8 text: write the address into it") from error
     stripped = (line.strip() for line in text.splitlines())
     lines = tuple(line for line in stripped if line and not line.startswith("#"))
     if not lines or len(content) > MAX_BYTES:
-        raise NoticesError(f"{path} holds no address: write it into its first line")
+        raise SecretError(f"{path} holds no address: write it into its first line")
     return Secret(lines)
 
 

@@ -7,8 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from edge.notices import NoticesError
-from edge.notices.secret import HIDDEN, Secret, read_secret
+from edge.secret import HIDDEN, Secret, SecretError, read_secret
 
 
 def write(path: Path, text: str, mode: int = 0o600) -> Path:
@@ -39,7 +38,7 @@ def test_a_credential_of_systemd_stands_before_a_file(
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
 def test_a_file_others_can_read_is_refused_with_the_mend(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path / "anna", "https://a/b", mode)
-    with pytest.raises(NoticesError, match=f"chmod 600 {path}"):
+    with pytest.raises(SecretError, match=f"chmod 600 {path}"):
         read_secret("anna", tmp_path)
 
 
@@ -48,9 +47,9 @@ def test_a_file_that_holds_no_address_is_refused(tmp_path: Path, content: bytes)
     path = tmp_path / "anna"
     path.touch(mode=0o600)
     path.write_bytes(content)
-    with pytest.raises(NoticesError, match="address"):
+    with pytest.raises(SecretError, match="address"):
         read_secret("anna", tmp_path)
-    with pytest.raises(NoticesError, match="cannot be read"):
+    with pytest.raises(SecretError, match="cannot be read"):
         read_secret("bob", tmp_path)
 
 

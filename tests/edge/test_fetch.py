@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from edge.notices import fetch as fetch_module
-from edge.notices.fetch import MAX_BODY_BYTES, Ask, FetchError, Reply, fetch
+from edge import fetch as fetch_module
+from edge.fetch import MAX_BODY_BYTES, Ask, FetchError, Reply, fetch
 from tests.edge.notices.far_away import Far, authority, server_side, serving, wretched
 
 
