@@ -127,6 +127,7 @@ def plugin_defaults() -> PluginDefaults:
         readers=readers,
         annunciators=annunciators,
         channels=channel_defaults().channels,
+        sinks=sink_defaults().sinks,
     )
 
 
@@ -143,6 +144,19 @@ def channel_defaults() -> PluginDefaults:
         for one in discover(edge.notices.channels, "CHANNEL", edge.notices.channels.Channel)
     }
     return PluginDefaults(channels=channels)
+
+
+def sink_defaults() -> PluginDefaults:
+    """Return what the ways to records far away bring along, alone: the sender needs no other."""
+    import edge.sync.sinks
+    from edge.config import PluginDefaults, SinkDefaults
+    from edge.discover import discover
+
+    sinks = {
+        one.name: SinkDefaults(one.settings, f"edge/sync/sinks/{one.name}.py", one.takes)
+        for one in discover(edge.sync.sinks, "SINK", edge.sync.sinks.Sink)
+    }
+    return PluginDefaults(sinks=sinks)
 
 
 def load_config(

@@ -18,6 +18,8 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     store       what the records do when the disk is full
     annunciators  the ways to be heard and seen at the box
     notices     who is told beyond the box
+    sync        what goes to records far away; the structs
+    sinks       the same, read
     layers      the alarm rules: defaults, preset, file, patient, kept, command line
     kept        what people changed with `homeward limits`
     changes     limits as people type them
@@ -53,8 +55,11 @@ from edge.config.settings import (
     ReaderDefaults,
     Ring,
     RuleDefaults,
+    Sink,
+    SinkDefaults,
     Source,
     Summaries,
+    Sync,
     Vault,
     unit_of,
 )
@@ -81,8 +86,11 @@ __all__ = [
     "Ring",
     "RuleDefaults",
     "Setting",
+    "Sink",
+    "SinkDefaults",
     "Source",
     "Summaries",
+    "Sync",
     "Vault",
     "as_document",
     "as_toml",

@@ -17,6 +17,7 @@ from edge.config.settings import (
     Notice,
     Patient,
     PluginDefaults,
+    Sink,
     Source,
     unit_of,
 )
@@ -65,6 +66,7 @@ def as_document(config: Config) -> Document:
             for name, one in config.annunciators.items()
         },
         "notices": [_notice_table(notice) for notice in config.notices],
+        "sinks": [_sink_table(sink) for sink in config.sinks],
         **fixed,
     }
 
@@ -83,6 +85,8 @@ def _settings(config: Config, plugins: PluginDefaults) -> Iterator[Setting]:
                     default = f"default ({plugins.readers[table['reader']].where})"
                 elif name == "notices":
                     default = f"default ({plugins.channels[table['channel']].where})"
+                elif name == "sinks":
+                    default = f"default ({plugins.sinks[table['sink']].where})"
                 theirs = table.pop("alarms", {}) if name == "patients" else {}
                 yield from _listed(f"{name}[{idx}]", table, config, default)
                 for rule, settings in theirs.items():
@@ -123,6 +127,12 @@ def _notice_table(notice: Notice) -> Document:
     common = msgspec.structs.asdict(notice)
     del common["settings"]
     return _plain({**common, **msgspec.structs.asdict(notice.settings)})
+
+
+def _sink_table(sink: Sink) -> Document:
+    common = msgspec.structs.asdict(sink)
+    del common["settings"]
+    return _plain({**common, **msgspec.structs.asdict(sink.settings)})
 
 
 def _alarm_table(alarm: Alarm) -> Document:

@@ -38,8 +38,10 @@ from edge.config.settings import (
     PluginDefaults,
     Ring,
     Summaries,
+    Sync,
     Vault,
 )
+from edge.config.sinks import read_sinks
 from edge.config.sources import read_patients, read_sources
 from edge.config.store import Store
 from edge.config.toml_lines import KeyPath, key_lines
@@ -181,7 +183,7 @@ def _set(document: Document, key: str, typed: str) -> KeyPath:
     return (*above, last)
 
 
-_OTHERS: Final = ("patients", "sources", "alarms", "annunciators", "notices")
+_OTHERS: Final = ("patients", "sources", "alarms", "annunciators", "notices", "sinks")
 """Tables that hold tables."""
 
 
@@ -212,6 +214,8 @@ def _checked(
     check_steps(escalation, told)
     annunciators = read_annunciators(document, plugins, told, folder)
     notices = read_notices(document, plugins, told, folder)
+    others = [one.name for one in notices]
+    sinks = read_sinks(document, plugins, told, folder, others)
     told.raise_if_any()
     origins = {**alarms.origins, **origins}
     return Config(
@@ -224,6 +228,8 @@ def _checked(
         annunciators=annunciators,
         notices=notices,
         deadman=Deadman(**tables["deadman"]),
+        sync=Sync(**tables["sync"]),
+        sinks=sinks,
         consent=Consent(**tables["consent"]),
         ledger=Ledger(**tables["ledger"]),
         alerts=Alerts(**tables["alerts"]),

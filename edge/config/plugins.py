@@ -58,6 +58,20 @@ class ChannelDefaults(msgspec.Struct, frozen=True):
     where: str
 
 
+class SinkDefaults(msgspec.Struct, frozen=True):
+    """What this floor must know of a way to send to a record: see `edge.sync.sinks`.
+
+    Attributes
+    ----------
+    takes : frozenset[str]
+        What of ``content`` it can carry.
+    """
+
+    settings: type[msgspec.Struct]
+    where: str
+    takes: frozenset[str]
+
+
 class PluginDefaults(msgspec.Struct, frozen=True):
     """The plug-ins by name; the command line builds it from what it finds."""
 
@@ -65,3 +79,4 @@ class PluginDefaults(msgspec.Struct, frozen=True):
     readers: Mapping[str, ReaderDefaults] = {}
     annunciators: Mapping[str, AnnunciatorDefaults] = {}
     channels: Mapping[str, ChannelDefaults] = {}
+    sinks: Mapping[str, SinkDefaults] = {}

@@ -22,6 +22,8 @@ from edge.config.settings import (
     PluginDefaults,
     ReaderDefaults,
     RuleDefaults,
+    Sink,
+    SinkDefaults,
     Source,
     unit_of,
 )
@@ -54,12 +56,14 @@ def json_schema(plugins: PluginDefaults) -> Document:
     rules = {name: _rule_schema(rule) for name, rule in plugins.rules.items()}
     annunciators = {name: _annunciator_schema(one) for name, one in plugins.annunciators.items()}
     channels = [_channel_schema(name, one) for name, one in plugins.channels.items()]
+    sinks = [_sink_schema(name, one) for name, one in plugins.sinks.items()]
     *tables, patient = references
     properties = {
         **dict(zip(TABLES, tables, strict=True)),
         "patients": {"type": "array", "minItems": 1, "items": patient},
         "sources": {"type": "array", "items": {"oneOf": readers} if readers else False},
         "notices": {"type": "array", "items": {"oneOf": channels} if channels else False},
+        "sinks": {"type": "array", "items": {"oneOf": sinks} if sinks else False},
         "alarms": _closed(rules, "Alarm rules by name."),
         "annunciators": _closed(annunciators, "Ways to be heard and seen at the box, by name."),
     }
@@ -102,6 +106,15 @@ def _channel_schema(name: str, known: ChannelDefaults) -> Document:
     definition = _options(known.settings)
     closed = _closed(common | definition["properties"], definition.get("description", ""))
     return closed | {"required": ["channel", "url_file", *definition.get("required", ())]}
+
+
+def _sink_schema(name: str, known: SinkDefaults) -> Document:
+    common = _properties(Sink, leave_out="settings")
+    common["sink"] = {"const": name}
+    common["content"]["items"]["enum"] = sorted(known.takes)
+    definition = _options(known.settings)
+    closed = _closed(common | definition["properties"], definition.get("description", ""))
+    return closed | {"required": ["sink", *definition.get("required", ())]}
 
 
 def _options(struct: type[msgspec.Struct]) -> Document:

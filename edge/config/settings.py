@@ -10,6 +10,7 @@ rules and of readers live in their own files and reach this floor as `PluginDefa
     selftest    when the box tests its alarm path
     vault       how much is kept of the raw packets
     store       what the records do when the disk is full
+    sync        what goes to records far away
     plugins     what is known of the plug-ins
     units       units as they end a name
 """
@@ -31,10 +32,12 @@ from edge.config.plugins import (
     PluginDefaults,
     ReaderDefaults,
     RuleDefaults,
+    SinkDefaults,
 )
 from edge.config.retention import Retention
 from edge.config.selftest import SelfTest
 from edge.config.store import Store
+from edge.config.sync import Sink, Sync
 from edge.config.units import UNIT_WORDS, unit_of
 from edge.config.vault import Vault
 from edge.records import Priority
@@ -66,8 +69,11 @@ __all__ = [
     "Retention",
     "Ring",
     "RuleDefaults",
+    "Sink",
+    "SinkDefaults",
     "Source",
     "Summaries",
+    "Sync",
     "Vault",
     "steps_of",
     "unit_of",
@@ -276,6 +282,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     annunciators: Mapping[str, Annunciator] = {}
     notices: tuple[Notice, ...] = ()
     deadman: Deadman = Deadman()
+    sync: Sync = Sync()
+    sinks: tuple[Sink, ...] = ()
     consent: Consent = Consent()
     ledger: Ledger = Ledger()
     alerts: Alerts = Alerts()
@@ -297,6 +305,7 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "alerts": Alerts,
     "escalation": Escalation,
     "deadman": Deadman,
+    "sync": Sync,
     "consent": Consent,
     "ledger": Ledger,
     "model": Model,

@@ -30,7 +30,11 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
     ] = 300.0
     budget_mb_per_day: Annotated[
         float,
-        Meta(ge=0.0, le=10_000.0, description="Summaries wait when so much was sent; 0: no limit."),
+        Meta(
+            ge=0.0,
+            le=10_000.0,
+            description="Megabytes: summaries wait when so many were sent; 0: no limit.",
+        ),
     ] = 0.0
     metered: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=16)], ...],

@@ -19,6 +19,7 @@ from edge.config.settings import (
     Notice,
     Patient,
     PluginDefaults,
+    Sink,
     Source,
 )
 
@@ -84,6 +85,9 @@ def _meaning(name: str, table: str, config: Config, plugins: PluginDefaults) -> 
     elif table.startswith("notices"):
         notice = config.notices[int(table[len("notices[") : -1])]
         structs = (Notice, type(notice.settings))
+    elif table.startswith("sinks"):
+        sink = config.sinks[int(table[len("sinks[") : -1])]
+        structs = (Sink, type(sink.settings))
     elif table.startswith("annunciators."):
         annunciator = config.annunciators[table.removeprefix("annunciators.")]
         structs = (Annunciator, type(annunciator.settings))

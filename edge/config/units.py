@@ -8,6 +8,7 @@ UNIT_WORDS: Mapping[str, str] = {
     "au": "arbitrary units",
     "bpm": "beats a minute",
     "brpm": "breaths a minute",
+    "day": "a day",
     "days": "days",
     "dbfs": "decibels against full scale",
     "degc": "degrees Celsius",
