@@ -94,6 +94,8 @@ class Left(msgspec.Struct, frozen=True):
         What the clock on the wall showed, and how far to trust it; None: nothing is known.
     times, until_s : int, float | None
         How many of them, and when the last was; one: None.
+    handed : Mapping[str, bytes]
+        Of what comes out of the outbox: entry -> what the sender was handed of it.
     """
 
     what: Departure
@@ -101,6 +103,7 @@ class Left(msgspec.Struct, frozen=True):
     quality: TimeQuality | None = None
     times: int = 1
     until_s: float | None = None
+    handed: Mapping[str, bytes] = {}
 
     @property
     def sha256(self) -> str:

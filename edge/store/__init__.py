@@ -19,6 +19,7 @@ from edge.store.database import (
     StoreKeyError,
     StorePlainError,
 )
+from edge.store.delivering import Due, Line, Settled, Sinks, Waits
 from edge.store.forgetting import Forgetting, Forgotten
 from edge.store.history import History
 from edge.store.store import Store
@@ -45,6 +46,7 @@ __all__ = [
     "DATABASE",
     "Backlog",
     "Batch",
+    "Due",
     "EraseRequest",
     "Erased",
     "Forgetting",
@@ -56,8 +58,11 @@ __all__ = [
     "LedgerEntry",
     "LedgerKind",
     "LedgerRow",
+    "Line",
     "Run",
     "Sent",
+    "Settled",
+    "Sinks",
     "Store",
     "StoreDamagedError",
     "StoreError",
@@ -72,6 +77,7 @@ __all__ = [
     "StoredSettingChange",
     "StoredSummary",
     "Waiting",
+    "Waits",
     "Wanted",
     "open_history",
 ]

@@ -11,7 +11,7 @@ What became of a message stands in the ledger alone, under the message's uuid: `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
@@ -85,6 +85,8 @@ SCHEMA: Final = (
 """Migration 008_egress."""
 
 
+LINES: Final = ("alert", "summary")
+"""Columns of the outbox, and the kinds of messages that come out of it."""
 OUTBOX: Final = {"alerts": "alert", "summaries": "summary"}
 """Switch of consent -> the column of the outbox that holds what it covers."""
 
@@ -142,6 +144,24 @@ def insert(database: Database, run_n: int, leaving: Sequence[Left]) -> None:
                 "INSERT INTO egress_content (egress, headers, body) VALUES (?, ?, ?)",
                 (cursor.lastrowid, header_text(what.headers), what.body),
             )
+        if what.kind.value in LINES:
+            _begin_deliveries(database, left)
+
+
+def begin_delivery(database: Database, n: int, sink: str, body: bytes | None = None) -> None:
+    """Note that an entry of the outbox leaves for a destination, where that is not noted yet."""
+    database.execute(
+        "INSERT INTO deliveries (n, outbox, sink, body) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (outbox, sink) DO NOTHING",
+        (next_n(database, "deliveries"), n, sink, body),
+    )
+
+
+def _begin_deliveries(database: Database, left: Left) -> None:
+    for uuid in left.what.known_as.split():
+        found = database.execute("SELECT n FROM outbox WHERE uuid = ?", (uuid,)).fetchone()
+        if found is not None:  # it may have been forgotten this moment
+            begin_delivery(database, found[0], left.what.destination, left.handed.get(uuid))
 
 
 def select(which: str) -> str:
@@ -188,7 +208,8 @@ def erase_request_from(row: dict[str, Any]) -> EraseRequest:
     ValueError, TypeError, msgspec.DecodeError
         What is in it makes no sense.
     """
-    return EraseRequest(**{**row, "uuids": msgspec.json.decode(row["uuids"], type=tuple[str, ...])})
+    uuids = msgspec.json.decode(row["uuids"], type=tuple[str, ...])
+    return EraseRequest(**{**row, "uuids": uuids, "rejected": row["rejected"] or ""})
 
 
 def erase(database: Database, numbers: Sequence[int]) -> list[dict[str, Any]]:
@@ -214,13 +235,27 @@ def ask_receivers(
 ) -> int:
     """Put in line that receivers are to delete what they were sent; return how many messages.
 
-    Nobody is asked yet: the sender that will is still to come.
+    What of it waits to be sent there once more is not sent again.
     """
     by_name: dict[str, list[str]] = {}
     for row in gone:
         if row["kind"] not in NOT_RECEIVED and row["known_as"]:
             known = by_name.setdefault(row["destination"], [])
             known += [one for one in row["known_as"].split() if one not in known]
+    for destination, uuids in by_name.items():
+        for uuid in uuids:
+            database.execute(
+                "UPDATE deliveries SET settled_s = ?, body = NULL WHERE sink = ? AND settled_s IS"
+                " NULL AND outbox = (SELECT n FROM outbox WHERE uuid = ?)",
+                (at_s, destination, uuid),
+            )
+    return ask_to_delete(database, run_n, by_name, by, at_s)
+
+
+def ask_to_delete(
+    database: Database, run_n: int, by_name: Mapping[str, Sequence[str]], by: str, at_s: float
+) -> int:
+    """Put in line that destinations are to delete messages, by id; return how many messages."""
     for destination, uuids in by_name.items():
         for start in range(0, len(uuids), MAX_ERASED):
             part = msgspec.json.encode(uuids[start : start + MAX_ERASED]).decode()

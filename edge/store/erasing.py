@@ -50,7 +50,7 @@ class Erasing:
         return erased
 
     def sent_of(self, wanted: Wanted) -> list[int]:
-        """Return the numbers of messages that left in a span, or were of a patient's alerts.
+        """Return the numbers of messages that left in a span, or were of a patient's records.
 
         What has no wall time is only meant where everything is.
 
@@ -59,22 +59,25 @@ class Erasing:
         StoreError
             They cannot be read.
         """
-        sql = "SELECT n, wall_s, refs FROM egress JOIN egress_content ON egress = n"
+        sql = "SELECT n, wall_s, refs, known_as FROM egress JOIN egress_content ON egress = n"
         try:
             rows = self._database.execute(sql).fetchall()
             ids = {
                 row[0]
                 for row in self._database.execute(
-                    "SELECT DISTINCT id FROM alerts WHERE patient = ?", (wanted.patient,)
+                    "SELECT DISTINCT id FROM alerts WHERE patient = ? UNION ALL"
+                    " SELECT uuid FROM summaries JOIN outbox ON summary = summaries.n"
+                    " WHERE patient = ?",
+                    (wanted.patient, wanted.patient),
                 )
             }
         except sqlite3.Error as error:
             raise store_error(error, "read", self.path) from error
         return [
             n
-            for n, wall_s, refs in rows
+            for n, wall_s, refs, known_as in rows
             if (wanted.of == "all" or _within(wall_s, wanted))
-            and (not wanted.patient or not ids.isdisjoint(msgspec.json.decode(refs)))
+            and (not wanted.patient or not ids.isdisjoint([*msgspec.json.decode(refs), *known_as.split()]))
         ]
 
     def keep_sent(self, keep: Keep, wall_s: float | None, at_s: float) -> int:
@@ -128,7 +131,9 @@ class Erasing:
             if not gone:
                 return Erased(0, 0), None
             told = [LedgerEntry(kind, row["uuid"], "erased", by, at_s, said) for row in gone if by]
-            asked = egress.ask_receivers(database, self._run_n, gone, by, at_s) if by else 0
+            # What came out of the outbox is asked for record by record, as these are forgotten.
+            to_ask = [r for r in gone if why != WITH_RECORDS or r["kind"] not in egress.LINES]
+            asked = egress.ask_receivers(database, self._run_n, to_ask, by, at_s) if by else 0
             body = {**said, "n": len(gone), "ask_receivers": asked}
             told.append(LedgerEntry(kind, "", "erased", by, at_s, body))
             return Erased(len(gone), asked), grow(database, self._run_n, told, marks)

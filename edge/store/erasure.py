@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlcipher3 import dbapi2 as sqlite3
 
+from edge.store import egress
 from edge.store.database import Database, StoreError, store_error
 from edge.store.forgetting import Asked, Forgetting, Forgotten, OnSent, nobody_to_ask
+from edge.store.forgotten import KEEPING
 from edge.store.head import Head
 from edge.store.keeping import HeadKeeper
 from edge.store.retention import standing_in, trusted_wall_s
@@ -23,7 +25,8 @@ class Erasure:
     Attributes
     ----------
     on_sent : OnSent
-        Takes what was sent and is forgotten; whoever asks receivers to delete puts itself here.
+        Takes what left and is forgotten, and puts in line that who may hold it deletes it too;
+        nobody is asked where records were only kept long enough here. None: as it should be.
     """
 
     path: Path
@@ -31,7 +34,7 @@ class Erasure:
     _head: HeadKeeper
     _run_n: int
     salvage: Salvage | None
-    on_sent: OnSent = staticmethod(nobody_to_ask)
+    on_sent: OnSent | None = None
 
     def forgetting(
         self,
@@ -70,7 +73,8 @@ class Erasure:
         found = Forgetting(
             self._database, self.path, self._run_n, wanted, Asked(by, at_s, at_utc), kept
         )
-        found.on_sent, found.on_head = self.on_sent, self._keep
+        found.on_sent = self.on_sent or (nobody_to_ask if by == KEEPING else self._ask_for(by, at_s))
+        found.on_head = self._keep
         return found
 
     def forget(
@@ -106,6 +110,21 @@ class Erasure:
             return trusted_wall_s(self._database, boot_id, now_s)
         except sqlite3.Error as error:
             raise store_error(error, "read", self.path) from error
+
+    def _ask_for(self, by: str, at_s: float) -> OnSent:
+        def ask(database: Database, uuids: Sequence[str]) -> int:
+            by_name: dict[str, list[str]] = {}
+            for uuid in uuids:
+                rows = database.execute(
+                    "SELECT sink FROM deliveries JOIN outbox ON outbox.n = outbox"
+                    " WHERE uuid = ? AND rejected IS NULL",
+                    (uuid,),
+                )
+                for (sink,) in rows:
+                    by_name.setdefault(sink, []).append(uuid)
+            return egress.ask_to_delete(database, self._run_n, by_name, by, at_s)
+
+        return ask
 
     def _keep(self, head: Head) -> None:
         self._head.keep(head)

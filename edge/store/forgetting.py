@@ -207,9 +207,9 @@ class Forgetting:
         tables = sorted({table for story in batch for table in story.tables})
         gone: dict[str, int] = {}
         with unlocked(database, [*tables, "ledger"]):
+            self._withdraw("alert", [n for story in batch for n in story.tables.get("alerts", ())])
             for story in batch:
                 for table, rows in story.tables.items():
-                    self._withdraw("alert", rows if table == "alerts" else [])
                     sql = f"DELETE FROM {table} WHERE n = ?"  # noqa: S608  # ours
                     database.conn.executemany(sql, [(n,) for n in rows])
                     gone[table] = gone.get(table, 0) + len(rows)
@@ -251,17 +251,20 @@ class Forgetting:
 
     def _withdraw(self, column: str, rows: Sequence[int]) -> None:
         """Take what is forgotten out of the outbox."""
+        left: list[str] = []
         for n in rows:
-            waiting = self._database.execute(
-                f"SELECT uuid, settled_s FROM outbox WHERE {column} = ?",  # noqa: S608  # ours
+            found = self._database.execute(
+                "SELECT uuid, settled_s, EXISTS (SELECT 1 FROM deliveries"  # noqa: S608  # ours
+                f" WHERE deliveries.outbox = outbox.n) FROM outbox WHERE {column} = ?",
                 [n],
             ).fetchall()
-            sent = [uuid for uuid, settled_s in waiting if settled_s is not None]
-            self._database.execute(f"DELETE FROM outbox WHERE {column} = ?", [n])  # noqa: S608
-            self.told.n_withdrawn += len(waiting) - len(sent)
-            self.told.n_sent += len(sent)
-            if sent:
-                self.told.n_asked += self.on_sent(self._database, sent)
+            left += [uuid for uuid, settled_s, went in found if went or settled_s is not None]
+            self.told.n_withdrawn += sum(settled_s is None for _, settled_s, _ in found)
+            self.told.n_sent += sum(settled_s is not None for _, settled_s, _ in found)
+        if left:  # before the outbox forgets for whom it left
+            self.told.n_asked += self.on_sent(self._database, left)
+        gone = f"DELETE FROM outbox WHERE {column} = ?"  # noqa: S608  # ours
+        self._database.conn.executemany(gone, [(n,) for n in rows])
 
     def _count(self, table: str, n: int) -> None:
         if n:

@@ -209,7 +209,8 @@ class History:
     def erase_requests(self, limit: int = MAX_ROWS) -> list[EraseRequest]:
         """Return what receivers are to be asked to delete, and have not said they did."""
         rows = self._rows(
-            "SELECT uuid, destination, uuids, asked_s, asked_by AS by, settled_s, runs.boot_id"
+            "SELECT uuid, destination, uuids, asked_s, asked_by AS by, settled_s, rejected,"
+            " runs.boot_id"
             " FROM erase_requests JOIN runs ON runs.n = run WHERE settled_s IS NULL"
             " ORDER BY erase_requests.n DESC LIMIT ?",
             (limit,),

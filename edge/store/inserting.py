@@ -98,13 +98,27 @@ class Inserting:
             n += 1
             rows.append(alert_row(alert, self._run_n, n, sequences[alert.id]))
         self._insert("alerts", rows)
-        self._insert("outbox", [{"uuid": str(uuid4()), "alert": row["n"]} for row in rows])
+        self._put_in_line("alert", rows)
 
     def _insert_summaries(self, batch: Batch) -> None:
         first = next_n(self._database, "summaries")
         rows = [summary_row(s, self._run_n, first + i) for i, s in enumerate(batch.summaries)]
         self._insert("summaries", rows)
-        self._insert("outbox", [{"uuid": str(uuid4()), "summary": row["n"]} for row in rows])
+        self._put_in_line("summary", rows)
+
+    def _put_in_line(self, line: str, rows: list[Row]) -> None:
+        """Put records in the outbox, with what their patient is called outside at this time."""
+        called = {row["patient"]: self._called(row["patient"]) for row in rows}
+        lined = [
+            {"uuid": str(uuid4()), line: row["n"], "called": called[row["patient"]]} for row in rows
+        ]
+        self._insert("outbox", lined)
+
+    def _called(self, patient: str) -> str | None:
+        found = self._database.execute(
+            "SELECT id FROM pseudonyms WHERE patient = ? ORDER BY n DESC LIMIT 1", (patient,)
+        ).fetchone()
+        return None if found is None else str(found[0])
 
     def _insert_readings(self, batch: Batch) -> None:
         # OR IGNORE: a meter that is asked again after a restart gives the same records again.

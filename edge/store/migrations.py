@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from sqlcipher3 import dbapi2 as sqlite3
 
-from edge.store import egress, eras
+from edge.store import delivering, egress, eras
 from edge.store.chain import LedgerKind, take_over
 from edge.store.database import (
     Database,
@@ -291,6 +291,7 @@ STEPS = (
     "009_forgotten",
     "010_room",
     "011_recovered",
+    "012_sync",
 )
 """Names of all steps, in order; what else a file has been through comes from a newer Homeward."""
 _LATER: Final = re.compile(r"\d{3}_")
@@ -368,6 +369,12 @@ def _room(database: Database) -> None:
 @MIGRATIONS(name=STEPS[10])
 def _salvage(database: Database) -> None:
     for statement in eras.SCHEMA:
+        database.execute(statement)
+
+
+@MIGRATIONS(name=STEPS[11])
+def _sync(database: Database) -> None:
+    for statement in delivering.SCHEMA:
         database.execute(statement)
 
 

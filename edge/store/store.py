@@ -25,6 +25,7 @@ from edge.store.database import (
     quick_check,
     store_error,
 )
+from edge.store.delivering import Delivering
 from edge.store.encrypting import open_encrypted
 from edge.store.eras import base_of, first_place, next_n
 from edge.store.erasing import Erasing
@@ -41,7 +42,7 @@ from edge.store.stored import (
 )
 
 
-class Store(Inserting, Erasing, Erasure, History):
+class Store(Inserting, Delivering, Erasing, Erasure, History):
     """The store of one run of the monitor; one per data directory.
 
     Used by one thread at a time. Make it with `Store.begin`.
@@ -70,6 +71,7 @@ class Store(Inserting, Erasing, Erasure, History):
         self.backlog = backlog
         self.moved_aside = aside
         self._head = HeadKeeper(path)
+        self._floors = {}
         self._first_place = first_place(database)
         self._run_n = backlog.run_n = self._enter_run()
         self.salvage = Salvage.unfinished(database, path, keys)
@@ -213,6 +215,7 @@ class Store(Inserting, Erasing, Erasure, History):
         if self.salvage is None:
             return None
         report = self.salvage.turn(self._run_n, at_s)
+        self._floors.clear()  # what comes back waits, and has smaller numbers
         if report.finished:
             self.salvage = None
             self._head.keep(head_of(self._database))

@@ -207,6 +207,8 @@ class EraseRequest(msgspec.Struct, frozen=True, tag="erase_request", tag_field="
         When and by whom it was asked for.
     settled_s : float | None
         When the receiver said that it is done; None: it has not, or was not asked yet.
+    rejected : str
+        Why it never will; empty: it may.
     """
 
     uuid: str
@@ -216,6 +218,7 @@ class EraseRequest(msgspec.Struct, frozen=True, tag="erase_request", tag_field="
     boot_id: str
     by: str
     settled_s: float | None = None
+    rejected: str = ""
 
 
 class Erased(msgspec.Struct, frozen=True):
