@@ -64,7 +64,7 @@ class Allowed(msgspec.Struct, frozen=True):
 
 ALLOWED: Final[Mapping[Content, Allowed]] = {
     Content.ALERT: Allowed(AlertOut, 1, Switch.ALERTS, "one state of one alert, to a record"),
-    Content.SUMMARY: Allowed(SummaryOut, 1, Switch.SUMMARIES, "one period, to a record"),
+    Content.SUMMARY: Allowed(SummaryOut, 2, Switch.SUMMARIES, "one period, to a record"),
     Content.BOARD: Allowed(
         Board, 1, None, "what the notifier is told, on this machine; no message", inside=True
     ),

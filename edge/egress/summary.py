@@ -98,6 +98,14 @@ class SummaryOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     alerts: Annotated[
         tuple[AlertCountOut, ...], Meta(max_length=MAX_RULES, description="Alerts by rule")
     ] = ()
+    epsilon: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            le=100.0,
+            description="Privacy budget spent on it: its numbers are blurred; 0: they are exact",
+        ),
+    ] = 0.0
 
 
 def summary_out(
