@@ -183,9 +183,10 @@ def _second(resource: Mapping[str, Any], system: str) -> str:
 
 
 def _known(reference: Mapping[str, Any] | None, system: str) -> Any:  # noqa: ANN401  # converted
-    if reference is None or reference["identifier"]["system"] != system:
+    known_as = (reference or {}).get("identifier")
+    if known_as is None or known_as["system"] != system:
         return ""
-    return reference["identifier"]["value"]
+    return known_as["value"]
 
 
 def _only(extension: Mapping[str, Any]) -> Any:  # noqa: ANN401  # whatever type the code has

@@ -179,10 +179,12 @@ def _common(summary: SummaryOut, category: str = "", part: str = "") -> Resource
         found["extension"] = [{"url": EXT_EPSILON, "valueDecimal": summary.epsilon}]
     box = text(summary.box, MAX_NAME)
     whose = text(summary.patient, MAX_NAME)
-    if whose or box:
-        found["subject"] = patient(whose) if whose else device(box)
+    # R4 wants to know of whom a vital sign is.
+    found["subject"] = patient(whose) if whose else {"display": "unknown"}
     if box:
         found["device"] = device(box)
+        if not whose:
+            found["subject"] = device(box)
     return found
 
 
