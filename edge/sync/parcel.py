@@ -42,8 +42,10 @@ class Item(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> bytes:
-        """The resources as one canonical JSON text: what a receipt vouches for."""
-        return msgspec.json.encode(self.resources, order="sorted")
+        """The resources (of ERASE the ids) as canonical JSON: what a receipt vouches for."""
+        erase = self.handed.erase
+        said = self.resources if erase is None else erase.uuids
+        return msgspec.json.encode(said, order="sorted")
 
     @property
     def digest(self) -> str:
