@@ -151,6 +151,8 @@ class MqttSink:
         try:
             mid = line.publish(topic, parcel.body)
         except BrokerError as error:
+            self._sent = False  # whoever sends is told now
+            line.end()
             raise SinkError(str(error)) from error
         taken = self._taking[mid] = asyncio.get_running_loop().create_future()
         try:

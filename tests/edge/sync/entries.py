@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -35,3 +37,9 @@ def erase(seq: int, uuids: tuple[str, ...], box: str = "") -> Item:
 def heartbeat(box: str, seq: int = 1) -> HeartbeatOut:
     at = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
     return HeartbeatOut(uuid_of(seq), box, "0.1.0", "none", at, None, 60.0, True, 1, 0, 3, 61.5)
+
+
+async def until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not is_so():  # noqa: ASYNC110  # what it waits for tells nobody
+            await asyncio.sleep(0.01)
