@@ -91,12 +91,12 @@ class Line:
             There is no connection, or too much waits for the broker.
         """
         if self._ended.is_set() or not self._client.is_connected():
-            raise BrokerError(f"{self._broker.host} is not connected")
+            raise BrokerError("it is not connected")
         info = self._client.publish(topic, body, qos=1)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-            raise BrokerError(f"{self._broker.host} does not take what it is sent")
+            raise BrokerError("it does not take what it is sent")
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise BrokerError(f"{self._broker.host} hung up")
+            raise BrokerError("it hung up")
         return info.mid
 
     def ack(self, heard: Heard) -> None:

@@ -108,6 +108,7 @@ class MqttSink:
             self._secret = place.secret(settings.password_file)
         self._line: Line | None = None
         self._up = False
+        self._down: asyncio.Future[str] | None = None
         self._sent, self._lost = False, ""
         self._taking: dict[int, asyncio.Future[None]] = {}
         self._connecting = asyncio.Lock()
@@ -152,8 +153,9 @@ class MqttSink:
             mid = line.publish(topic, parcel.body)
         except BrokerError as error:
             self._sent = False  # whoever sends is told now
-            line.end()
-            raise SinkError(str(error)) from error
+            why = await self._why(f"{self.host}: {error}")
+            line.end(why)
+            raise SinkError(why) from error
         taken = self._taking[mid] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(TAKEN_S):
@@ -175,6 +177,13 @@ class MqttSink:
         if line is not None:
             line.end()
 
+    async def _why(self, said: str) -> str:
+        """Return why the connection has gone: its own thread knows best."""
+        if self._down is not None:
+            await asyncio.wait([self._down], timeout=1.0)
+            return self._down.result() if self._down.done() else said
+        return said
+
     async def _connected(self) -> Line:
         async with self._connecting:
             if self._line is None:
@@ -188,6 +197,7 @@ class MqttSink:
         broker = await asyncio.to_thread(self._broker)
         loop = asyncio.get_running_loop()
         up: asyncio.Future[None] = loop.create_future()
+        self._down = loop.create_future()
 
         def soon(what: Callable[[], None]) -> None:
             with suppress(RuntimeError):  # the sender has ended meanwhile
@@ -287,6 +297,8 @@ class MqttSink:
         if self._line is not line:
             return
         self._line, self._up = None, False
+        if self._down is not None:
+            self._down.set_result(why)
         waiting = [taken for taken in self._taking.values() if not taken.done()]
         if self._sent and not waiting:
             self._lost = why
