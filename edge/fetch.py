@@ -49,7 +49,17 @@ class FetchError(Exception):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A request; `ca_file`: who else may vouch for the server (a CA of one's own)."""
+    """A request.
+
+    Attributes
+    ----------
+    ca_file : Path | None
+        Who else may vouch for the server: a CA of one's own.
+    cert_file, key_file : Path | None
+        What we show the server of ourselves, where it asks.
+    whole_s, body_s : float | None
+        Instead of `WHOLE_S` and `BODY_S`: for more than a few lines over a slow line.
+    """
 
     url: str
     method: str = "GET"
@@ -57,6 +67,10 @@ class Ask(msgspec.Struct, frozen=True):
     body: bytes = b""
     ca_file: Path | None = None
     max_body_bytes: int = MAX_BODY_BYTES
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    whole_s: float | None = None
+    body_s: float | None = None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -93,8 +107,8 @@ async def fetch(ask: Ask) -> Reply:
     host = where.hostname or ""
     sent: list[bool] = []
     try:
-        async with asyncio.timeout(WHOLE_S):
-            reader, writer = await _connect(where, ask.ca_file)
+        async with asyncio.timeout(WHOLE_S if ask.whole_s is None else ask.whole_s):
+            reader, writer = await _connect(where, ask)
             try:
                 return await _exchange(ask, where, reader, writer, sent)
             finally:
@@ -124,11 +138,12 @@ def _checked(url: str) -> SplitResult:
 
 
 async def _connect(
-    where: SplitResult, ca_file: Path | None
+    where: SplitResult, ask: Ask
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host = where.hostname or ""
     secure = where.scheme == "https"
-    context = tls(ca_file, _written_s(ca_file)) if secure else None
+    files = (ask.ca_file, ask.cert_file, ask.key_file)
+    context = tls(*files, _written_s(*files)) if secure else None
     last: Exception = OSError("it has no address")
     for address in await _addresses(host, where.port or (443 if secure else 80)):
         try:
@@ -148,22 +163,29 @@ async def _connect(
 
 
 @functools.lru_cache(maxsize=8)
-def tls(ca_file: Path | None, written_s: float = 0.0) -> ssl.SSLContext:
+def tls(
+    ca_file: Path | None,
+    cert_file: Path | None = None,
+    key_file: Path | None = None,
+    written_s: tuple[float, ...] = (),
+) -> ssl.SSLContext:
     """Return what checks a server's certificate and name; TLS 1.2 or later.
 
     Kept, because each holds all authorities there are, some megabytes; `written_s` makes a new
-    one where the file has changed.
+    one where a file has changed.
     """
     del written_s
     context = ssl.create_default_context()
     if ca_file is not None:
         context.load_verify_locations(ca_file)
+    if cert_file is not None:
+        context.load_cert_chain(cert_file, key_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def _written_s(ca_file: Path | None) -> float:
-    return 0.0 if ca_file is None else ca_file.stat().st_mtime
+def _written_s(*files: Path | None) -> tuple[float, ...]:
+    return tuple(0.0 if file is None else file.stat().st_mtime for file in files)
 
 
 _asked: dict[tuple[str, int], asyncio.Future[list[tuple[str, int]]]] = {}
@@ -228,7 +250,7 @@ async def _exchange(
     fields = http.client.parse_headers(io.BytesIO(rest))
     headers = {name.lower(): value for name, value in fields.items()}
     try:
-        async with asyncio.timeout(BODY_S):
+        async with asyncio.timeout(BODY_S if ask.body_s is None else ask.body_s):
             body = await _read_body(reader, headers, ask.max_body_bytes)
     except (TimeoutError, OSError, EOFError, ValueError):
         body = b""  # the status says whether it was done
