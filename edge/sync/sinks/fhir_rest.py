@@ -20,7 +20,6 @@ that another process may renew it), by the certificate of the box, or both.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -35,7 +34,8 @@ from edge.egress.outbox import MAX_HANDED
 from edge.fetch import Reply
 from edge.secret import SecretError
 from edge.sync import SyncError
-from edge.sync.fhir import bundle, erase_bundle
+from edge.sync.fhir import ContentError, bundle, erase_bundle
+from edge.sync.fhir.bundles import MAX_ERASED_AT_ONCE
 from edge.sync.parcel import Item, Parcel, Receipt
 from edge.sync.posting import (
     MAX_RECEIPTS,
@@ -127,10 +127,12 @@ class FhirRest:
 
     def pack(self, kind: Content, items: Sequence[Item]) -> Parcel:
         """Return a transaction; a request to delete goes alone."""
-        if kind is Content.ERASE:
-            one = tuple(items[:1])
-            return Parcel(kind, one, _text(erase_bundle(one)))
-        fit, body = fitting(items, lambda some: _text(bundle(some)))
+        try:
+            if kind is Content.ERASE:
+                return Parcel(kind, (items[0],), _erasing(items[0]))
+            fit, body = fitting(items, lambda some: _text(bundle(some)))
+        except ContentError as error:
+            raise SinkError(str(error), refused=True) from error
         return Parcel(kind, fit, body)
 
     async def send(self, parcel: Parcel) -> None:
@@ -197,20 +199,22 @@ def _text(document: Mapping[str, Any]) -> bytes:
     return msgspec.json.encode(document, order="sorted")
 
 
+def _erasing(item: Item) -> bytes:
+    erase = item.handed.erase
+    if erase is None or len(erase.uuids) > MAX_ERASED_AT_ONCE:
+        raise SinkError(
+            f"a request to delete names more than {MAX_ERASED_AT_ONCE} entries, or none",
+            refused=True,
+        )
+    return _text(erase_bundle(erase))
+
+
 def _owners(parcel: Parcel) -> list[str]:
-    """Return whose each entry of the message is; empty: nobody's, such as the Device."""
+    """Return whose each entry of the message is: they stand in the order of the items."""
     if parcel.kind is Content.ERASE:
         sent = msgspec.json.decode(parcel.body)
         return [parcel.items[0].uuid] * len(sent["entry"])
-    waiting: dict[bytes, deque[str]] = {}
-    for item in parcel.items:
-        for resource in item.resources:
-            waiting.setdefault(_text(resource), deque()).append(item.uuid)
-    owners = []
-    for entry in msgspec.json.decode(parcel.body)["entry"]:
-        of = waiting.get(_text(entry.get("resource", {})))
-        owners.append(of.popleft() if of else "")
-    return owners
+    return [item.uuid for item in parcel.items for _ in item.resources]
 
 
 def _judged(owners: Sequence[str], entries: Sequence[_Entry], *, erase: bool) -> Receipt:
@@ -228,8 +232,6 @@ def _judged(owners: Sequence[str], entries: Sequence[_Entry], *, erase: bool) ->
             why = _words(_issues(entry.response.outcome))
             refused[owner] = f"the server refused it ({status}): {why}"[:200]
     stored = dict.fromkeys((owner for owner in owners if owner not in missing), "")
-    stored.pop("", None)
-    refused.pop("", None)
     return Receipt(stored, refused)
 
 

@@ -87,7 +87,8 @@ class Folder:
             keep_free_bytes=int(settings.keep_free_mb * 1e6),
             same_disk=settings.same_disk,
         )
-        self._thread: threading.Thread | None = None
+        self._idle = threading.Event()
+        self._idle.set()
         self.host = str(settings.path)[-255:]
         self.uses_tls = False
         self.window = MAX_HANDED
@@ -129,7 +130,7 @@ class Folder:
         self.receipts.put_nowait(Receipt(dict.fromkeys((i.uuid for i in parcel.items), "")))
 
     async def _in_time(self, work: Callable[[], None]) -> None:
-        if self._thread is not None and self._thread.is_alive():
+        if not self._idle.is_set():
             raise SinkError(f"{self._medium.path} still hangs: is the share there?", arrived=True)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -140,10 +141,11 @@ class Folder:
                 work()
             except Exception as error:  # noqa: BLE001  # told to whoever waits
                 problem = error
+            self._idle.set()
             _tell(loop, done, problem)
 
-        self._thread = threading.Thread(target=run, name="folder", daemon=True)
-        self._thread.start()
+        self._idle.clear()
+        threading.Thread(target=run, name="folder", daemon=True).start()
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await done

@@ -214,7 +214,7 @@ def signature(secret: str, body: bytes, at_s: int) -> str:
         Wall clock, seconds since 1970.
 
     >>> signature("s", b"{}", 7)[:16]
-    't=7,sha256=dfd2f'
+    't=7,sha256=b12ca'
     """
     told = hmac.new(secret.encode(), f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at_s},sha256={told}"

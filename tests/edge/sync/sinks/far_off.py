@@ -20,12 +20,12 @@ from edge.egress.numbers import NumbersOut
 from edge.egress.outbox import Handed
 from edge.records import AlertState, Kind, Priority
 from edge.secret import read_secret
+from edge.sync.fhir import SYSTEM
 from edge.sync.parcel import Item
 from edge.sync.sinks import Place
 
 BOX = "box-7f3a"
 AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-SYSTEM = "https://homeward.example/id"
 SECRET = "s3cretOfNobodyAtAll-0123456789abcdef"  # noqa: S105  # of nobody
 
 

@@ -152,10 +152,20 @@ def test_a_request_to_delete_is_done_when_nothing_is_there_any_more(tmp_path: Pa
     assert [item.uuid for item in parcel.items] == [uuid_of(9)]
     entries = json.loads(parcel.body)["entry"]
     assert {entry["request"]["method"] for entry in entries} == {"DELETE"}
+    assert len(parcel.body) <= MAX_PARCEL_BYTES
     statuses = (["204 No Content", "404 Not Found", "200"] * len(entries))[: len(entries)]
     assert set(sent(tmp_path, answered(statuses), [gone], Content.ERASE).stored) == {uuid_of(9)}
     statuses[-1] = "500"
     assert sent(tmp_path, answered(statuses), [gone], Content.ERASE).stored == {}
+
+
+def test_a_request_that_names_too_many_is_refused_before_it_leaves(tmp_path: Path) -> None:
+    opened = SINK.open(Settings(url="https://clinic.example/fhir"), place(tmp_path))
+    most = opened.pack(Content.ERASE, [erasure(99, [uuid_of(n) for n in range(24)])])
+    assert len(most.body) <= MAX_PARCEL_BYTES
+    with pytest.raises(SinkError) as told:
+        opened.pack(Content.ERASE, [erasure(99, [uuid_of(n) for n in range(25)])])
+    assert told.value.refused
 
 
 def test_deletions_count_for_a_request_to_delete_alone(tmp_path: Path) -> None:

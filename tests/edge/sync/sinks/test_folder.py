@@ -220,7 +220,7 @@ def test_a_share_that_hangs_holds_one_thread_and_nobody_up(
     assert time.monotonic() - began_s < 3.0
     assert threading.active_count() == threads + 1
     free.set()
-    sink._thread.join(10)
+    assert sink._idle.wait(10)
     assert write(sink, items(1, first=2)).stored
     assert entries(stick) == [uuid_of(1), uuid_of(2)]
 
