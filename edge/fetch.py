@@ -192,6 +192,19 @@ _asked: dict[tuple[str, int], asyncio.Future[list[tuple[str, int]]]] = {}
 """Names being looked up: one question for each at a time, however long the resolver hangs."""
 
 
+async def addresses(host: str, port: int) -> list[tuple[str, int]]:
+    """Return where a name leads, without holding anybody up.
+
+    Raises
+    ------
+    OSError
+        Nowhere: the name is not known, or there is no network.
+    TimeoutError
+        No resolver has answered in `NAME_S`.
+    """
+    return await _addresses(host, port)
+
+
 async def _addresses(host: str, port: int) -> list[tuple[str, int]]:
     """Return where a name leads; a resolver that hangs holds one idle thread, and nobody up."""
     loop = asyncio.get_running_loop()

@@ -61,6 +61,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "ack": "Acknowledge an alert.",
     "pause": "Pause the sound of the alarms, for two minutes at most.",
     "notify": "Tell people who are not at the box, and a watcher far away.",
+    "enrol": "Key and certificate of this box, for those who receive from it.",
     "handover": "Hand the watch to another carer.",
     "enter": "Enter what no sensor sees, or what you measured.",
     "limits": "The alarm limits in force for each patient, and changing them.",
@@ -77,12 +78,16 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 """Command -> its line in ``homeward --help``; the module is ``edge.cli.<command>``."""
 
+GROUPS: Final[Mapping[tuple[str, str], str]] = {("receive", "ca"): "edge.cli._receive_ca"}
+"""Commands of a command: each a function of the typer application ``APP`` of that module."""
+
 KNOWN_ERRORS: Final[Mapping[str, int]] = {
     "edge.bundle.BundleError": FAILED,
     "edge.cli._shared.CommandError": FAILED,
     "edge.config.settings.ConfigError": WRONG_USE,
     "edge.control.ControlError": FAILED,
     "edge.devices.DevicesError": FAILED,
+    "edge.enrol.EnrolError": FAILED,
     "edge.export.spool.ExportError": FAILED,
     "edge.keys.device.KeysError": FAILED,
     "edge.limits.LimitsError": FAILED,
@@ -91,6 +96,7 @@ KNOWN_ERRORS: Final[Mapping[str, int]] = {
     "edge.readers.ReadError": FAILED,
     "edge.records.signals.ScorerError": FAILED,
     "edge.store.database.StoreError": FAILED,
+    "edge.tls.TlsError": FAILED,
     "edge.vault.layout.VaultError": FAILED,
 }
 """Errors that are no fault of ours, by full name (so that none is imported) -> exit code.
@@ -119,11 +125,18 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(_options)
-    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    words = [word for word in arguments if not word.startswith("-")]
+    wanted = words[0] if words else None
+    group = GROUPS.get((words[0], words[1])) if len(words) > 1 else None
+    if group is not None:
+        within = typer.Typer(rich_markup_mode=None)
+        within.add_typer(importlib.import_module(group).APP, name=words[1])
+        app.add_typer(within, name=wanted)
+        return app
     for name, line in COMMANDS.items():
         if name == wanted:
             command = importlib.import_module(f"edge.cli.{name}").command
-            app.command(name, short_help=line)(_guarded(command))
+            app.command(name, short_help=line)(guarded(command))
         else:
             app.command(name, help=line)(_not_called)
     return app
@@ -165,11 +178,11 @@ def _not_called() -> None:
     raise AssertionError("only the command that was named is ever run")
 
 
-def _guarded(command: Command) -> Callable[..., None]:
+def guarded(command: Command) -> Callable[..., None]:
     """Return the command, ending as the command line promises."""
 
     @functools.wraps(command)
-    def guarded(*values: object, **named: object) -> None:
+    def ended(*values: object, **named: object) -> None:
         try:
             code = command(*values, **named)
             sys.stdout.flush()
@@ -181,7 +194,7 @@ def _guarded(command: Command) -> Callable[..., None]:
                 raise
         raise typer.Exit(code or DONE)
 
-    return guarded
+    return ended
 
 
 def _exit_code(error: Exception) -> int | None:
