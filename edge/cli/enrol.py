@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -27,7 +28,7 @@ from edge.control import ControlError
 from edge.control.client import ControlClient
 from edge.control.syncing import SYNC_SOCKET, SyncWait
 from edge.enrol import EnrolError
-from edge.enrol.broker import emqx_acl, mosquitto_acl, nats_user
+from edge.enrol.broker import PORT, emqx_acl, mosquitto_acl, nats_user
 from edge.enrol.folder import (
     CA,
     CHAIN,
@@ -311,18 +312,20 @@ def _day(wall_s: float) -> str:
 
 
 def _check(folder: Path, address: str, *, as_json: bool) -> int:
-    host, _, port = address.rpartition(":") if address[-1:].isdigit() else (address, "", "")
+    try:
+        where = urlsplit(f"//{address}")
+        host, port = where.hostname or "", where.port or PORT
+    except ValueError:
+        host, port = "", 0
     if not host:
-        host, port = address, ""
-    if port and not port.isdecimal():
         raise typer.BadParameter("write HOST or HOST:PORT", param_hint="--check")
     if note_of(folder) is None:
         raise CommandError("this box has no certificate yet: `homeward enrol`")
     context = client_context(folder / CA, folder / CHAIN, folder / KEY)
-    why = asyncio.run(refusal(host.strip("[]"), int(port or 8883), context))
+    why = asyncio.run(refusal(host, port, context))
     proven = not why and prove(folder)
     if as_json:
-        record = {"record": "enrol_check", "host": host, "port": int(port or 8883)}
+        record = {"record": "enrol_check", "host": host, "port": port}
         print_json({**record, "taken": not why, "trouble": why, "previous_removed": proven})
     elif why:
         typer.echo(f"{host}: {why}")

@@ -21,10 +21,7 @@ async def refusal(host: str, port: int, context: ssl.SSLContext) -> str:
     """
     try:
         async with asyncio.timeout(CONNECT_S):
-            address = (await addresses(host, port))[0]
-            reader, writer = await asyncio.open_connection(
-                address[0], address[1], ssl=context, server_hostname=host
-            )
+            reader, writer = await _connect(host, port, context)
     except (OSError, EOFError, UnicodeError) as error:
         return tls_words(error)
     try:
@@ -37,3 +34,19 @@ async def refusal(host: str, port: int, context: ssl.SSLContext) -> str:
     finally:
         writer.transport.abort()
     return "" if said else tls_words(EOFError())
+
+
+async def _connect(
+    host: str, port: int, context: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    last: OSError = OSError("it has no address")
+    for address in await addresses(host, port):
+        try:
+            return await asyncio.open_connection(
+                address[0], address[1], ssl=context, server_hostname=host
+            )
+        except ssl.SSLError:
+            raise  # somebody is there, and is not taken
+        except OSError as error:
+            last = error
+    raise last
