@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
@@ -16,6 +15,7 @@ import typer
 import edge.notices.channels
 from edge.cli import DONE, FAILED, FOUND
 from edge.cli._names import know_names
+from edge.cli._place import take_place
 from edge.cli._shared import (
     AsJson,
     CommandError,
@@ -88,7 +88,7 @@ def command(
     open_journal(sys.stderr)
     know_names(settings)
     NAMES.also += [one.secret.scrub for one in ways if one.secret is not None]
-    lock = _take_place(settings.box.data_dir)
+    lock = take_place(settings.box.data_dir, LOCK, "a notifier")
     try:
         asyncio.run(Notifier(settings, ways, BootClock()).run())
     finally:
@@ -213,20 +213,3 @@ def _gaps(config: Config) -> Iterable[str]:
         yield "nobody is told of faults of the equipment: set technical = true somewhere"
     if config.deadman.url_file is None:
         yield "nobody far away notices when this box loses power: set up [deadman]"
-
-
-def _take_place(folder: Path) -> int:
-    """Return the open lock of the notifier: two of them would tell everything twice."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise CommandError(f"cannot write in {folder} ({error}): mend the folder") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        raise CommandError(
-            f"a notifier is running here already ({folder}): stop it first"
-        ) from None
-    return lock

@@ -10,6 +10,7 @@ alone (0600 in a folder of 0700), and nothing listens on a network.
     syncing     what the sender may ask, and no more
     server      the monitor's side, in its event loop
     client      the other side: plain blocking sockets, quick to import
+    asking      the other side in an event loop
 """
 
 from __future__ import annotations

@@ -60,7 +60,6 @@ from edge.daemon.keyring import Keyring
 from edge.daemon.listening import listen
 from edge.daemon.local import Chosen, Local
 from edge.daemon.model import LiveModel
-from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
 from edge.daemon.remembering import Remembering
 from edge.daemon.resume import Tested
@@ -74,6 +73,7 @@ from edge.pseudonyms import Pseudonyms
 from edge.records import Outcome
 from edge.store import Run
 from edge.store.retention import Retention
+from edge.systemd import notify, watchdog_period_s
 
 __all__ = ["Annunciator", "Beginning", "Daemon", "Link", "Places", "Show", "log_line"]
 

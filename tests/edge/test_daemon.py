@@ -19,7 +19,6 @@ from edge.daemon import Daemon, Places
 from edge.daemon import intake as intake_module
 from edge.daemon import recorder as recorder_module
 from edge.daemon.intake import MAX_PACKETS, Intake, Link, LinkState
-from edge.daemon.notify import notify, watchdog_period_s
 from edge.daemon.recorder import Recorder
 from edge.daemon.resume import as_of, kept_in
 from edge.decoders import Decoder
@@ -32,6 +31,7 @@ from edge.readers import Reader, ReadError, Rim
 from edge.records import Alert, Outcome, Packet, Samples, Security
 from edge.records import LinkState as LinkChangeState
 from edge.store import History, KeptAlerts, Run, Store, StorePlainError
+from edge.systemd import notify, watchdog_period_s
 from tests.edge.store.opened import behind
 from tests.edge.store.test_store import alert, summary
 
