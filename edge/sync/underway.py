@@ -22,6 +22,8 @@ FIRST_S: Final = 30.0
 MOST_S: Final = 300.0
 MAX_WINDOW: Final = 250
 """Entries under way at a time: their ids have to fit into one request (`SyncFetch.but`)."""
+MAX_EARLY: Final = 10
+"""Urgent entries that go out although the other end says nothing."""
 MAX_KNOWN: Final = 1024
 """Entries whose digests are remembered, for receipts that come late."""
 MAX_VERSIONS: Final = 4
@@ -91,10 +93,16 @@ class UnderWay:
         self._waits_s: float | None = None
         self.n_forged = self.n_unknown = self.n_silent = 0
 
-    @property
-    def room(self) -> int:
-        """How many more may be sent now."""
-        return max(0, self._window - len(self._entries))
+    def room(self, n_urgent: int = 0) -> int:
+        """Return how many more may be sent now.
+
+        While the other end says nothing, one goes ahead to find out, beside what is urgent: all
+        of it every five minutes would be 100 MB a day for nothing.
+        """
+        window = self._window
+        if self.n_silent:
+            window = min(window, max(1, self.n_urgent + min(n_urgent, MAX_EARLY)))
+        return max(0, window - len(self._entries))
 
     @property
     def uuids(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from edge.control.asking import AwayError, Line
 from edge.egress.allowed import ALLOWED, Content
 from edge.egress.departure import MAX_DETAIL, MAX_REFS, Departure, Stage
 from edge.sync.parcel import Parcel
+from edge.sync.sinks import SinkError
 
 PROCESS: Final = "sync"
 MAX_OUTCOMES: Final = 1_000
@@ -58,6 +59,7 @@ class Witness:
         to: tuple[str, str],
         go: Callable[[], Awaitable[None]],
         ready: Callable[[str], None] = lambda _: None,
+        scrub: Callable[[str], str] = str,
     ) -> str:
         """Tell of a message, let it go, and tell what became of it; return the departure's id.
 
@@ -69,6 +71,8 @@ class Witness:
             Sends it.
         ready : Callable
             Told the departure's id when it may leave, just before it does.
+        scrub : Callable
+            Takes secrets out of a text.
 
         Raises
         ------
@@ -89,7 +93,9 @@ class Witness:
             self.note(what.uuid, "failed", "given up before an answer came")
             raise
         except Exception as error:
-            self.note(what.uuid, "failed", str(error) or type(error).__name__)
+            # The text of an error that is no sink's may hold anything.
+            said = scrub(str(error)) if isinstance(error, SinkError) else ""
+            self.note(what.uuid, "failed", said or type(error).__name__)
             raise
         self.note(what.uuid, "sent")
         return what.uuid
