@@ -19,6 +19,7 @@ def know_names(config: Config, names: Names = NAMES) -> None:
     readers = {source.reader for source in config.sources}
     channels = {way.channel for way in config.notices}
     names.allow({*OWN, "simulated", "replay", *readers, *channels, *config.annunciators})
+    names.allow({sink.sink for sink in config.sinks})
     names.hide(config.box.name, "[the box]")
     for n, patient in enumerate(config.patients, 1):
         names.hide(patient.id, f"[patient {n}]")
@@ -32,6 +33,8 @@ def know_names(config: Config, names: Names = NAMES) -> None:
             names.hide(Path(recording).stem, f"[recording of source {n}]")
     for n, way in enumerate(config.notices, 1):
         names.hide(way.name, f"[notices {n}]")
+    for n, sink in enumerate(config.sinks, 1):
+        names.hide(sink.name, f"[sink {n}]")
     with suppress(DevicesError, OSError):  # told where they are read to be used
         for n, device in enumerate(load(config.box.data_dir), 1):
             names.hide(device.name, f"[sensor {n}]")

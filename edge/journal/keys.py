@@ -114,6 +114,7 @@ KEYS: Final[Mapping[str, Mapping[str, Shown]]] = {
     "salvage": {"aside": _I},
     "selftest": {"asked_by": Shown.NAME, "part": _W, "subject": Shown.NAME},
     "store": {"aside": _T, "path": Shown.PATH, "recovered": _N, "lost": _N, "floor": _W},
+    "sync": {"again_s": _N, "n_sinks": _N, "run": _I, "sink": Shown.NAME, "why": _T},
     "uart": {"port": Shown.PATH, "device": _W},
     "vault": {"n_packets": _N, "found": _T, "folder": Shown.PATH},
 }
