@@ -128,7 +128,7 @@ class Client(asyncio.Protocol):
             self.transport.close()
 
     def _write(self, what: bytes) -> None:
-        if self.transport is not None and not self.gone:
+        if self.transport is not None and not self.gone and not self.transport.is_closing():
             self.transport.write(what)
 
     # -- what the loop calls
