@@ -79,7 +79,14 @@ class Far:
             self.n_heartbeats += 1
             return True
         rows = [
-            (e["uuid"], box, e["seq"], kind, wire.digest(e["resources"]), said)
+            (
+                e["uuid"],
+                box,
+                e["seq"],
+                kind,
+                wire.digest(e["resources"]),
+                wire.canonical(e["resources"]),
+            )
             for e in what["entries"]
         ]
         self.came += [
@@ -98,6 +105,15 @@ class Far:
     def stored(self) -> list[Made]:
         rows = self._database.execute("SELECT box, uuid, seq, kind, digest FROM got")
         return [Made(*row) for row in rows]
+
+    @property
+    def n_bytes(self) -> int:
+        """What the database takes, without its log."""
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((pages, size),) = self._database.execute(
+            "SELECT page_count, page_size FROM pragma_page_count, pragma_page_size"
+        )
+        return int(pages * size)
 
     def close(self) -> None:
         self._database.close()

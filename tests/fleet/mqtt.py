@@ -108,11 +108,11 @@ class Client(asyncio.Protocol):
         self._write(packet(0x30 | qos << 1, body + payload))
         return self._mid if qos else 0
 
-    async def subscribe(self, topic: str) -> None:
-        """Subscribe with QoS 1, and wait until that stands."""
+    async def subscribe(self, topic: str, qos: int = 1) -> None:
+        """Subscribe, and wait until that stands."""
         self._subscribed = asyncio.get_running_loop().create_future()
         self._mid = self._mid % 65_535 + 1
-        self._write(packet(0x82, struct.pack(">H", self._mid) + _text(topic) + b"\x01"))
+        self._write(packet(0x82, struct.pack(">H", self._mid) + _text(topic) + bytes([qos])))
         async with asyncio.timeout(CONNECT_S):
             granted = await self._subscribed
         if granted == 0x80:
