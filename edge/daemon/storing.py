@@ -124,7 +124,7 @@ class Storing:
         now_s = self._now_s()
         if self.store is None and now_s < self._again_s:
             return self._trouble
-        self.locked = False
+        locked = False  # told at the end only: in the midst of a try nobody knows
         try:
             try:
                 self._flush(now_s, everything=everything)
@@ -148,8 +148,10 @@ class Storing:
             return self._trouble
         except StoreError as error:
             self.n_failures += 1
-            self.locked = isinstance(error, StoreKeyError)
+            locked = isinstance(error, StoreKeyError)
             return str(error)
+        finally:
+            self.locked = locked
         return ""
 
     def write_last(self) -> str:
