@@ -16,6 +16,11 @@ from typing import Final
 import msgspec
 
 PREFIX: Final = "hw-"
+BOX_PREFIX: Final = "box-"
+BOX, SEED = "@box", "@seed"
+"""Kept like patients: what receivers call the box, and a secret of its own. No patient can have
+such an id (`edge.config.settings.Patient`)."""
+N_SEED: Final = 32
 N_BYTES: Final = 10
 
 
@@ -58,7 +63,21 @@ class Pseudonyms:
     @property
     def known(self) -> Mapping[str, str]:
         """Patient -> id, for the owner alone."""
-        return dict(self._ids)
+        return {who: name for who, name in self._ids.items() if not is_of_box(who)}
+
+    @property
+    def has_box(self) -> bool:
+        """Whether it is known what receivers call this box, and its secret."""
+        return BOX in self._ids and SEED in self._ids
+
+    def box(self) -> str:
+        """Return what receivers call this box: the same for ever, whoever lies here."""
+        return self._ids.get(BOX) or self._made(BOX, BOX_PREFIX + new_id().removeprefix(PREFIX))
+
+    def seed(self) -> bytes:
+        """Return a secret of this box that never leaves it."""
+        text = self._ids.get(SEED) or self._made(SEED, secrets.token_hex(N_SEED))
+        return bytes.fromhex(text)
 
     def of(self, patient: str) -> str:
         """Return what a patient is called outside; the box itself (empty) has no other name."""
@@ -68,10 +87,7 @@ class Pseudonyms:
 
     def renew(self, patient: str) -> str:
         """Give a patient a new id: somebody else lies here, or wants to be forgotten."""
-        made = Pseudonym(patient, new_id())
-        self._ids[patient] = made.id
-        self._keep(made)
-        return made.id
+        return self._made(patient, new_id())
 
     def know(self, known: Iterable[Pseudonym]) -> None:
         """Take those on record; of a patient the last counts."""
@@ -85,5 +101,19 @@ class Pseudonyms:
 
     def forget(self, patient: str = "") -> None:
         """Forget the id of a patient, or (empty) all; the next is another one."""
-        for name in [patient] if patient else list(self._ids):
+        for name in [patient] if patient else list(self.known):
             self._ids.pop(name, None)
+
+    def _made(self, who: str, name: str) -> str:
+        self._ids[who] = name
+        self._keep(Pseudonym(who, name))
+        return name
+
+
+def is_of_box(who: str) -> bool:
+    """Return whether it is no patient's, but the box's own.
+
+    >>> is_of_box(BOX), is_of_box("patient-1")
+    (True, False)
+    """
+    return who.startswith("@")

@@ -165,6 +165,7 @@ def _fit_out(daemon: Daemon, config: Config, tested: Tested, keyring: Keyring) -
     daemon.test_itself(config, tested)
     daemon.keep_for(kept_days(config.retention))
     daemon.pseudonyms.know(pseudonyms_in(config.box.data_dir / DATABASE, keyring.ring))
+    daemon.sync_with(config)
 
 
 def _annunciators(config: Config) -> list[Chosen]:

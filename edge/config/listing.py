@@ -80,13 +80,7 @@ def _settings(config: Config, plugins: PluginDefaults) -> Iterator[Setting]:
                 yield from _listed(f"{name}.{plugin}", table, config, default)
         elif isinstance(content, list):
             for idx, table in enumerate(content):
-                default = "default (edge/config/settings.py)"
-                if name == "sources":
-                    default = f"default ({plugins.readers[table['reader']].where})"
-                elif name == "notices":
-                    default = f"default ({plugins.channels[table['channel']].where})"
-                elif name == "sinks":
-                    default = f"default ({plugins.sinks[table['sink']].where})"
+                default = f"default ({_where(name, table, plugins)})"
                 theirs = table.pop("alarms", {}) if name == "patients" else {}
                 yield from _listed(f"{name}[{idx}]", table, config, default)
                 for rule, settings in theirs.items():
@@ -94,6 +88,19 @@ def _settings(config: Config, plugins: PluginDefaults) -> Iterator[Setting]:
         else:
             default = "default (edge/config/settings.py)"
             yield from _listed(name, content, config, default)
+
+
+def _where(name: str, table: Mapping[str, Any], plugins: PluginDefaults) -> str:
+    """Return the file with the defaults of one element of a list."""
+    match name:
+        case "sources":
+            return plugins.readers[table["reader"]].where
+        case "notices":
+            return plugins.channels[table["channel"]].where
+        case "sinks":
+            return plugins.sinks[table["sink"]].where
+        case _:
+            return "edge/config/settings.py"
 
 
 def _listed(

@@ -71,34 +71,36 @@ def _lines(setting: Setting, table: str, config: Config, plugins: PluginDefaults
 
 def _meaning(name: str, table: str, config: Config, plugins: PluginDefaults) -> str:
     """Return what a setting may be, in one line."""
-    structs: tuple[type[msgspec.Struct], ...]
     of_rule = table.removeprefix("alarms.") if table.startswith("alarms.") else ""
     of_rule = of_rule or table.partition(".alarms.")[2]
-    if of_rule:
-        rule = plugins.rules[of_rule]
-        if name in rule.settings:
-            return f"Write {rule_words(name, rule)}."
-        structs = (Alarm,)
-    elif table.startswith("sources"):
-        source = config.sources[int(table[len("sources[") : -1])]
-        structs = (Source, type(source.settings))
-    elif table.startswith("notices"):
-        notice = config.notices[int(table[len("notices[") : -1])]
-        structs = (Notice, type(notice.settings))
-    elif table.startswith("sinks"):
-        sink = config.sinks[int(table[len("sinks[") : -1])]
-        structs = (Sink, type(sink.settings))
-    elif table.startswith("annunciators."):
-        annunciator = config.annunciators[table.removeprefix("annunciators.")]
-        structs = (Annunciator, type(annunciator.settings))
-    else:
-        structs = (Patient if table.startswith("patients") else TABLES[table],)
+    if of_rule and name in plugins.rules[of_rule].settings:
+        return f"Write {rule_words(name, plugins.rules[of_rule])}."
+    structs = (Alarm,) if of_rule else _structs(table, config)
     for struct in structs:
         for field in msgspec.structs.fields(struct):
             if field.encode_name == name:
                 told = meaning(field.type)
                 return f"{told} Write {expected(field.type, name)}.".strip()
     raise KeyError(name)
+
+
+def _structs(table: str, config: Config) -> tuple[type[msgspec.Struct], ...]:
+    """Return what the keys of a table are fields of."""
+    name, _, at = table.partition("[")
+    n = int(at.rstrip("]")) if at else 0
+    match name:
+        case "sources":
+            return Source, type(config.sources[n].settings)
+        case "notices":
+            return Notice, type(config.notices[n].settings)
+        case "sinks":
+            return Sink, type(config.sinks[n].settings)
+        case "patients":
+            return (Patient,)
+    if name.startswith("annunciators."):
+        annunciator = config.annunciators[table.removeprefix("annunciators.")]
+        return Annunciator, type(annunciator.settings)
+    return (TABLES[table],)
 
 
 def toml_value(value: object) -> str:

@@ -14,6 +14,7 @@
     people      what people say through it
     noticeboard what the notifier is told, a process of its own
     outgoing    what may leave, and what did: the gate, consent, forgetting
+    syncdesk    what the sender is handed, a process of its own
     roundtrip   a test notice it is asked for, and what came of it
     proof       what is written down of how every alert was told
     limits      what they change in how patients are watched
@@ -38,7 +39,7 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,7 @@ from edge.clock import BootClock, WallLog
 from edge.config import Config
 from edge.control.board import NOTICES_SOCKET
 from edge.control.server import ControlServer
+from edge.control.syncing import SYNC_SOCKET
 from edge.daemon.announcing import Announcing, Annunciator, Show, log_line
 from edge.daemon.answers import Answers
 from edge.daemon.beginning import Beginning, Places, first_packets, open_packet_log, vault_of
@@ -65,6 +67,8 @@ from edge.daemon.remembering import Remembering
 from edge.daemon.resume import Tested
 from edge.daemon.selftest import Around, SelfTests
 from edge.daemon.steps import Steps
+from edge.daemon.syncdesk import SyncDesk
+from edge.daemon.syncstate import SyncPart
 from edge.daemon.vaultdesk import VaultDesk
 from edge.events import BegunLimits, Facts
 from edge.limits import Reload, begun_limits
@@ -180,6 +184,7 @@ class Daemon:
         self.boxwatch.know_with(NoticesPart(self.notices.report))
         self.outgoing = self._answers.outgoing
         self._notices = ControlServer(places.socket.with_name(NOTICES_SOCKET), self.notices.answer)
+        self._sync: ControlServer | None = None
 
     def show_with(self, *shows: Show) -> None:
         """Tell these of the signal at every tick, before anything is announced or written."""
@@ -193,6 +198,17 @@ class Daemon:
     def be_heard_with(self, *chosen: Chosen) -> None:
         """Open these when it runs, and show them the signal at every tick."""
         self._chosen.extend(chosen)
+
+    def sync_with(self, config: Config) -> None:
+        """Hand a sender what may leave for these destinations; where there are none, nothing."""
+        self.outgoing.gate.pseudonym = self.pseudonyms.of
+        if not config.sinks:
+            return
+        told = (self._pipeline, self._recorder, self._run_facts, self._clock.now_s, self._wall)
+        others = (self.outgoing, self.pseudonyms, self.notices)
+        desk = self._answers.sync = SyncDesk(config, *told, *others)
+        self.boxwatch.know_with(SyncPart(desk.oldest_s))
+        self._sync = ControlServer(self._control.path.with_name(SYNC_SOCKET), desk.answer)
 
     def test_itself(self, config: Config, before: Tested) -> SelfTests:
         """Test the alarm path daily and when asked, from when it runs."""
@@ -227,6 +243,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         listening = loop.create_task(await listen(self._control, alone=True))
         noticing = loop.create_task(await listen(self._notices, alone=False))
+        syncing = [loop.create_task(one) for one in await self._begin_sync()]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         self._begin()
@@ -244,7 +261,13 @@ class Daemon:
                 _log.error("the monitor is broken and stops", exc_info=task.exception())
             return 1 if broken else 0
         finally:
-            await self._end(recording, ticking, settling, listening, noticing)
+            await self._end(recording, ticking, settling, listening, noticing, *syncing)
+
+    async def _begin_sync(self) -> list[Coroutine[Any, Any, None]]:
+        """Listen to the sender; return what is to be done for it beside all else."""
+        if self._sync is None or self._answers.sync is None:
+            return []
+        return [await listen(self._sync, alone=False), self._answers.sync.run()]
 
     async def _end(self, *tasks: asyncio.Task[None]) -> None:
         _notify("STOPPING=1")
@@ -263,6 +286,7 @@ class Daemon:
                 asyncio.create_task(self._intake.stop()),
                 asyncio.create_task(self._control.close()),
                 asyncio.create_task(self._notices.close()),
+                *([asyncio.create_task(self._sync.close())] if self._sync is not None else ()),
                 asyncio.create_task(asyncio.to_thread(self._local.close)),
             ],
             timeout=END_S,
@@ -327,6 +351,8 @@ class Daemon:
         entry = self._wall.note(now)
         if entry is not None:
             self._recorder.add_clock(entry)
+            if self._answers.sync is not None:
+                self._answers.sync.look()
 
 
 def _notify(state: str) -> bool:

@@ -64,6 +64,8 @@ from edge.daemon.people import People
 from edge.daemon.proof import Proof
 from edge.daemon.recorder import Recorder, StoreReport
 from edge.daemon.selftest import AlarmPath, SelfTests
+from edge.daemon.syncdesk import SyncDesk
+from edge.daemon.syncstate import SyncReport
 from edge.daemon.vaultdesk import VaultDesk
 from edge.daemon.vaultstate import VaultState
 from edge.journal import NAMES
@@ -127,6 +129,8 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
         What people let leave, and what was kept back.
     vault : VaultState | None
         How the raw packets are kept; None: they are not to be.
+    sync : SyncReport | None
+        What leaves for records far away; None: nothing is to.
     """
 
     monitor: MonitorFacts
@@ -144,6 +148,7 @@ class Report(msgspec.Struct, frozen=True, tag="status", tag_field="record"):
     consent: ConsentReport | None = None
     vault: VaultState | None = None
     pseudonyms: Mapping[str, str] = {}
+    sync: SyncReport | None = None
 
 
 class Answers:
@@ -176,6 +181,7 @@ class Answers:
         self._desk: Desk | None = None
         self._limits_trouble = ""
         self.vault: VaultDesk | None = None
+        self.sync: SyncDesk | None = None
         self.pseudonyms = Pseudonyms(keep=self._keep_name)
         """What patients are called in all that leaves the box."""
 
@@ -300,6 +306,7 @@ class Answers:
             self.outgoing.consent.report(),
             self._recorder.vault_report(),
             self.pseudonyms.known,
+            None if self.sync is None else self.sync.report(),
         )
 
     def _facts(self) -> MonitorFacts:

@@ -13,7 +13,7 @@ What of them is not written yet is lost with the power.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -88,7 +88,11 @@ class Gate:
     alerts : Callable
         Returns the alerts of which something may be told now.
     pseudonym : Callable
-        Gives the id under which a patient is known outside.
+        Gives the id under which a patient is known to receivers of records.
+    noticed_as : Callable
+        The same of people who get notices: they know who it is.
+    handed : Callable
+        Gives what a sender was handed of the outbox that makes up a message.
     """
 
     def __init__(
@@ -100,6 +104,8 @@ class Gate:
         self.n_refused = 0
         self.alerts: Callable[[], Iterable[Alert]] = tuple
         self.pseudonym: Callable[[str], str] = str
+        self.noticed_as: Callable[[str], str] = str
+        self.handed: Callable[[Departure], Mapping[str, bytes]] = lambda _: {}
         self._told: OrderedDict[str, _Told] = OrderedDict()
         self._open: dict[tuple[str, ...], _Several] = {}
 
@@ -142,7 +148,7 @@ class Gate:
         if what.empty:
             told.several = self._count(what)
         else:
-            self._write(Left(what, *self._wall_of(what.at_s)))
+            self._write(Left(what, *self._wall_of(what.at_s), handed=self.handed(what)))
         return {}
 
     async def became(self, said: Became) -> dict[str, Any]:
@@ -208,7 +214,9 @@ class Gate:
         if what.kind is Content.NOTICE and not self.allows(Switch.NOTICE_DETAILS):
             body = what.body.decode(errors="replace")
             # A sender may still hold what it was told before somebody switched it off.
-            if any(one.reason and reason_out(one, self.pseudonym) in body for one in self.alerts()):
+            if any(
+                one.reason and reason_out(one, self.noticed_as) in body for one in self.alerts()
+            ):
                 self._refuse(Switch.NOTICE_DETAILS)
         return what
 

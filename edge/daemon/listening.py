@@ -38,7 +38,7 @@ async def listen(server: ControlServer, *, alone: bool) -> Coroutine[Any, Any, N
     except ControlError as error:
         if alone:
             raise
-        _log.error("no notices can be asked for", error=str(error))
+        _log.error("nobody can ask here", socket=str(server.path), error=str(error))
     return _nothing()
 
 

@@ -134,7 +134,12 @@ class Noticeboard:
         self._outgoing = outgoing
         outgoing.consent.changed = self._wake
         outgoing.gate.alerts = self._told_of
+        outgoing.gate.noticed_as = self.noticed_as
         self.round_trip.may_send = lambda: self._allows(Switch.SELF_TESTS)
+
+    def noticed_as(self, patient: str) -> str:
+        """Return what a patient is called in notices."""
+        return self.pseudonym(patient)
 
     def _told_of(self) -> Iterator[Alert]:
         yield from self._pipeline.live().alerts
@@ -288,6 +293,10 @@ class Noticeboard:
         for patient in self.noticed.patients:
             if not ages.get(patient, now_s - self._run.started_s) <= UNHEARD_S:
                 yield f"nothing is heard of {outside(patient, self.pseudonym)}"
+
+    def not_watching(self) -> tuple[str, ...]:
+        """Return what should be watched and is not, a sentence each."""
+        return sentences(self._not_watching(self._pipeline.live(), self._now_s()))
 
     def _utc(self, at_s: float) -> datetime | None:
         with suppress(LookupError):

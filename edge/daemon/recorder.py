@@ -149,6 +149,8 @@ class Recorder:
         self._trouble = "the store is not open yet"
         self._writing_since_s: float | None = None
         self.tidy = self._storing.tidy
+        self.written: list[Callable[[], None]] = []
+        """Called when a round of writing has come to its end."""
 
     def add(self, packets: Sequence[Packet], outcome: Outcome, now_s: float) -> None:
         """Take what entered and what was made of it; returns at once."""
@@ -369,6 +371,8 @@ class Recorder:
         for asker in askers:
             if not asker.done():
                 asker.set_result(not trouble)
+        for call in self.written:
+            call()
         return not trouble
 
     def _write(self, everything: bool, last: bool) -> str:  # noqa: FBT001  # by the executor

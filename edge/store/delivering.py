@@ -60,10 +60,10 @@ SCHEMA: Final = (
     "ALTER TABLE outbox ADD COLUMN called TEXT",
     "ALTER TABLE erase_requests ADD COLUMN rejected TEXT",
     "CREATE INDEX outbox_alerts ON outbox (alert) WHERE alert IS NOT NULL",
-    "CREATE INDEX outbox_waiting_alerts ON outbox (n)"
-    " WHERE settled_s IS NULL AND alert IS NOT NULL",
-    "CREATE INDEX outbox_waiting_summaries ON outbox (n)"
-    " WHERE settled_s IS NULL AND summary IS NOT NULL",
+    """CREATE INDEX outbox_waiting_alerts ON outbox (n)
+        WHERE settled_s IS NULL AND alert IS NOT NULL""",
+    """CREATE INDEX outbox_waiting_summaries ON outbox (n)
+        WHERE settled_s IS NULL AND summary IS NOT NULL""",
 )
 """Migration 012_sync."""
 
@@ -223,6 +223,25 @@ class Delivering:
                 " AND (settled_s IS NOT NULL OR rejected IS NOT NULL)"
             ).fetchall()
             return sum(self._conclude(n, at_s, sinks) for (n,) in held)
+
+    def impossible(self, sinks: Sinks) -> dict[str, int]:
+        """Return how many requests to delete nobody can be asked, or was refused, by destination.
+
+        Raises
+        ------
+        StoreError
+            They cannot be read.
+        """
+        with asking("read", self.path):
+            rows = self._database.execute(
+                "SELECT destination, rejected IS NOT NULL, count(*) FROM erase_requests"
+                " WHERE settled_s IS NULL GROUP BY 1, 2 ORDER BY 1"
+            ).fetchall()
+        found: dict[str, int] = {}
+        for destination, refused, n in rows:
+            if refused or destination not in sinks:
+                found[destination] = found.get(destination, 0) + int(n)
+        return found
 
     def body_of(self, sink: str, uuid: str) -> bytes:
         """Return what the sender was handed of an entry that left; empty: it did not."""

@@ -77,7 +77,10 @@ class Erasing:
             n
             for n, wall_s, refs, known_as in rows
             if (wanted.of == "all" or _within(wall_s, wanted))
-            and (not wanted.patient or not ids.isdisjoint([*msgspec.json.decode(refs), *known_as.split()]))
+            and (
+                not wanted.patient
+                or not ids.isdisjoint([*msgspec.json.decode(refs), *known_as.split()])
+            )
         ]
 
     def keep_sent(self, keep: Keep, wall_s: float | None, at_s: float) -> int:

@@ -73,7 +73,9 @@ class Erasure:
         found = Forgetting(
             self._database, self.path, self._run_n, wanted, Asked(by, at_s, at_utc), kept
         )
-        found.on_sent = self.on_sent or (nobody_to_ask if by == KEEPING else self._ask_for(by, at_s))
+        found.on_sent = self.on_sent or (
+            nobody_to_ask if by == KEEPING else self._ask_for(by, at_s)
+        )
         found.on_head = self._keep
         return found
 

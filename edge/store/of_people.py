@@ -39,7 +39,8 @@ def words_from(row: dict[str, Any]) -> Words:
 
 def forget(database: Database, patient: str) -> int:
     """Forget them of a patient, or (empty) all, in the open transaction; return how many."""
-    where, of = ("WHERE patient = ?", [patient]) if patient else ("", [])
+    # What the box itself is called is of no patient: receivers know it by that for ever.
+    where, of = ("WHERE patient = ?", [patient]) if patient else ("WHERE patient NOT LIKE '@%'", [])
     return sum(
         database.execute(f"DELETE FROM {table} {where}", of).rowcount  # noqa: S608  # ours
         for table in ("pseudonyms", "limit_words")

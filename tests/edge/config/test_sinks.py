@@ -60,6 +60,8 @@ sink = "near"
 topic = "home"
 """
 
+NOTICE = '[[notices]]\nchannel = "ntfy"\nurl_file = "x"\n'
+
 
 @pytest.fixture(autouse=True)
 def _data_dir(monkeypatch):
@@ -147,8 +149,7 @@ def test_the_schema_has_a_form_for_each_sink():
         ('[sync]\nbox = "Bed 7"\n', "box"),
         ("[sync]\nepsilon_per_day = -1\n", "epsilon_per_day"),
         (
-            '[[notices]]\nchannel = "ntfy"\nurl_file = "x"\nname = "a"\n'
-            '[[sinks]]\nsink = "far"\nname = "a"\n',
+            f"{NOTICE}name = 'a'\n[[sinks]]\nsink = 'far'\nname = 'a'\n",
             "name of two",
         ),
     ],

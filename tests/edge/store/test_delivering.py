@@ -133,7 +133,11 @@ def test_urgent_alerts_go_ahead_and_say_so(path: Path) -> None:
             *((1, False), (4, False), (5, False), (6, False)),
         ]
         (waits,) = store.waits(ONE, NOW)
-        assert (waits.n_urgent, waits.n_alerts, waits.oldest) == (2, 6, (due[2].content.alert.at_s, "boot-1"))  # type: ignore[union-attr]
+        assert (waits.n_urgent, waits.n_alerts, waits.oldest) == (
+            2,
+            6,
+            (due[2].content.alert.at_s, "boot-1"),
+        )  # type: ignore[union-attr]
         under_way = [due[0].uuid]
         rest = store.waiting_for("clinic", "alert", 4, under_way, now=NOW)
         assert [(one.n, one.early) for one in rest] == [(2, False), (5, False), (6, False)]
