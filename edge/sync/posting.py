@@ -101,11 +101,18 @@ def door(
             f"[[sinks]] {place.name}: its address holds a login, a # or a space; a token belongs "
             f"into a file of its own"
         )
-    own = _own_files(place) if certificate else (None, None, None)
+    own = own_files(place) if certificate else (None, None, None)
     return Door(url, host, ca_file or own[0], own[1], own[2], scrub)
 
 
-def _own_files(place: Place) -> tuple[Path, Path, Path]:
+def own_files(place: Place) -> tuple[Path, Path, Path]:
+    """Return authority, certificate and key of the box.
+
+    Raises
+    ------
+    SyncError
+        One of them is not there.
+    """
     ca, crt, key = (place.sync_dir / name for name in ("ca.crt", "box.crt", "box.key"))
     missing = [file.name for file in (ca, crt, key) if not file.is_file()]
     if missing:
