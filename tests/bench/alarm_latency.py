@@ -16,6 +16,8 @@ card's first sample (aplay on a card without hardware). Which conditions:
                   two ways whose server answers no SYN, two that connect and never hear a word,
                   a dead-man ping into the same
     model hung    the model never answers
+    sync NAME     `homeward sync` beside it, and a network of `tests.rigs.sync.troubles`; with
+                  ``--sync`` all of these are measured too
 
 All of them tick on the same grid of the boot clock and share the processors: read the columns
 against `normal`.
@@ -47,7 +49,10 @@ from edge.control.client import ControlClient
 from tests.bench.latency_box import HANG
 from tests.edge.annunciators.sound_card import SoundCard
 from tests.edge.notices.far_away import wretched
+from tests.rigs.net.programs import in_child, rss_kb
 from tests.rigs.serial.cable import Cable
+from tests.rigs.sync import troubles
+from tests.rigs.sync.outage import outbox
 
 ROOT = Path(__file__).parents[2]
 CLOCK = BootClock()
@@ -62,6 +67,7 @@ SETTLE_S = 14.0
 """Until the ports are known, the loudspeaker is proven and the first window has been cut."""
 READY_S, STOP_S = 60.0, 30.0
 N_DEAF, N_FLOODING = 16, 4
+SYNC = "sync "
 CONDITIONS = ("normal", "disk full", "disk hung", "network", "black hole", "model hung")
 COLUMNS = (
     "condition",
@@ -154,10 +160,19 @@ class Box:
         self.shown: list[tuple[str, float]] = []
         self.scored: list[float] = []
         self.state, self.code = "", 0
+        self.n_kept = self.n_settled = 0
         self.stop = threading.Event()
         self.others: list[threading.Thread] = []
         self.notifier: subprocess.Popen[bytes] | None = None
+        self.sender: subprocess.Popen[bytes] | None = None
+        self.sender_kb = 0
         self._far = contextlib.ExitStack()
+        self._network: troubles.Trouble | None = None
+        if condition.startswith(SYNC):
+            name = condition.removeprefix(SYNC)
+            met = troubles.trouble(name, folder / "network", self.data_dir)
+            self._network = self._far.enter_context(met)
+            self.config.write_text(self.config.read_text() + self._network.config)
         if condition == "black hole":
             said = BlackHole(self._far).configure(self.data_dir)
             self.config.write_text(self.config.read_text() + said)
@@ -185,6 +200,15 @@ class Box:
                 self.notifier = subprocess.Popen(
                     [*words, "--data-dir", str(self.data_dir)], cwd=ROOT, stderr=notify_errors
                 )
+        if self._network is not None:
+            words = troubles.sender_words(self.config, self.data_dir, self._network)
+            with (self.folder / "sync-errors").open("wb") as sync_errors:
+                self.sender = subprocess.Popen(
+                    words,
+                    cwd=ROOT,
+                    stderr=sync_errors,
+                    preexec_fn=in_child,  # noqa: PLW1509  # it only asks the kernel
+                )
 
     def _listen(self) -> None:
         assert self.child.stdout is not None
@@ -208,6 +232,9 @@ class Box:
         return ControlClient(self.folder / "control.sock")
 
     def trouble(self) -> str:
+        if self.sender is not None:
+            self.sender_kb = rss_kb(self.sender.pid) if self.sender.poll() is None else -1
+            return "the sender runs" if self.sender_kb > 0 else "THE SENDER HAS ENDED"
         with self.client() as client:
             status = client.ask(Status())
         if self.notifier is not None:
@@ -255,10 +282,17 @@ class Box:
             other.join()
         if self.notifier is not None:
             ended(self.notifier)
+        if self.sender is not None:
+            ended(self.sender)
         self._far.close()
         try:
             return ended(self.child)
         finally:
+            if self.sender is not None:
+                made, settled = outbox(self.data_dir, self.condition)
+                self.n_kept, self.n_settled = len(made) - len(settled), len(settled)
+                self.state += f", {self.sender_kb / 1024:.0f} MB; {self.n_kept} wait, "
+                self.state += f"{self.n_settled} settled"
             self.listener.join()
             if self.child.stdout is not None:
                 self.child.stdout.close()
@@ -310,6 +344,8 @@ def thaw(folder: Path) -> None:
 
 def possible(condition: str) -> bool:
     """Return whether this user and machine can bring a condition about."""
+    if condition.startswith(SYNC):
+        return not troubles.why_not(condition.removeprefix(SYNC))
     if not condition.startswith("disk"):
         return True
     if os.geteuid() != 0 or not all(map(shutil.which, ("mount", "mkfs.ext4", "fsfreeze"))):
@@ -455,7 +491,11 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=100, help="per condition, at least")
     parser.add_argument("--only", nargs="*", default=CONDITIONS, help="conditions")
+    parser.add_argument("--sync", action="store_true", help="every network of a sender, too")
     chosen = parser.parse_args()
+    if chosen.sync:
+        chosen.only = [*chosen.only, *(SYNC + name for name in troubles.TROUBLES)]
+        chosen.only.remove(SYNC + "DNS wrong")  # it has the port of the one that hangs
     conditions = [c for c in chosen.only if possible(c)]
     boxes, steps = measure(conditions, chosen.steps)
     print("\n".join(table(boxes, steps)))

@@ -1,0 +1,204 @@
+"""Three days without a network, then a bad one: all of it arrives, once, in order (N1).
+
+    python -m tests.rigs.sync.drain [--entries 10000] [--cuts 500] [--seed 1] [--believe]
+
+The store of an outage of 72 hours (`outage`), the real monitor, the real sender, a mosquitto as
+Debian ships it, and between them a link that is cut with a reset again and again, at equal steps of
+what has arrived, so that every cut falls into the draining. Now and then the broker, the sender,
+the monitor or the receiver are killed (-9) as well, each alone or the receiver with the broker.
+The bar: exactly once by id, nothing settled that is not stored, numbers as given, in 10 minutes.
+
+``--believe``: the sender takes the broker's word (`believing`): this must lose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tests.rigs.net.broker import Broker
+from tests.rigs.net.proxy import Proxy
+from tests.rigs.sync.history import Verdict, check
+from tests.rigs.sync.outage import fill, outbox
+from tests.rigs.sync.processes import BOX, CONFIG, PATCHED, Process, Receiver, new_key
+
+MOST_S: Final = 600.0
+STUCK_S: Final = 90.0
+LOOK_S: Final = 0.01
+KILLS: Final = ("sender", "broker", "core", "receiver", "both")
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What came of it."""
+
+    verdict: Verdict
+    n_cuts: int
+    n_kills: dict[str, int]
+    n_connections: int
+    drained_s: float
+    sender_mb: float
+    words: str
+
+    @property
+    def line(self) -> str:
+        kills = ", ".join(f"{n} {who}" for who, n in sorted(self.n_kills.items()))
+        return (
+            f"{self.n_cuts} cuts, kill -9: {kills}; {self.n_connections} connections, drained in "
+            f"{self.drained_s:.0f} s, sender {self.sender_mb:.0f} MB: {self.verdict.line}"
+        )
+
+
+class World:
+    """All of them."""
+
+    def __init__(self, folder: Path, link: Proxy, broker: Broker, *, believe: bool) -> None:
+        self.data_dir, self.link, self.broker = folder / "data", link, broker
+        key = new_key(self.data_dir)
+        config = folder / "box.toml"
+        config.write_text(CONFIG.replace("PORT", str(link.port)))
+        common = ["--config", str(config), "--data-dir", str(self.data_dir)]
+        self.core = Process(["run", *common, "--simulate", "quiet"], folder / "core.log")
+        self.sender = Process(
+            ["sync", *common], folder / "sender.log", PATCHED if believe else "edge"
+        )
+        self.receiver = Receiver(folder, broker.port, key)
+        self.n_kills: Counter[str] = Counter()
+
+    def start(self) -> None:
+        self.receiver.start()
+        self.core.start()
+        self.sender.start()
+
+    def kill(self, who: str) -> None:
+        """Kill one of them, and start it again."""
+        self.n_kills[who] += 1
+        if who in {"receiver", "both"}:
+            self.receiver.stop()
+        if who in {"broker", "both"}:
+            time.sleep(0.3 if who == "both" else 0.0)  # the broker is to have taken something over
+            self.broker.kill()
+            self.broker.start()
+        if who in {"receiver", "both"}:
+            self.receiver.start()
+        if who == "sender":
+            self.sender.again()
+        elif who == "core":
+            self.core.again()
+
+    def stop(self) -> None:
+        for one in (self.sender, self.core):
+            one.stop()
+        self.receiver.stop()
+
+
+def drain(folder: Path, n: int, n_cuts: int, seed: int = 1, *, believe: bool = False) -> Done:
+    """Let an outage end badly; return what came of it."""
+    fill(folder / "data", n)
+    waiting, _ = outbox(folder / "data", BOX)
+    broker = Broker(folder / "broker")
+    broker.start()
+    with Proxy(broker.port, seed=seed) as link:
+        world = World(folder, link, broker, believe=believe)
+        begin_s = time.monotonic()
+        try:
+            world.start()
+            _meddle(world, len(waiting), n_cuts, random.Random(seed))  # noqa: S311
+            _wait_drained(world, {one.uuid for one in waiting}, begin_s)
+            drained_s = time.monotonic() - begin_s
+            _wait_quiet(world)
+        finally:
+            world.stop()
+            broker.stop()
+        made, settled = outbox(folder / "data", BOX)
+        # What the living monitor made since may still wait; what it settled counts.
+        due = [one for one in made if one.seq <= len(waiting) or one.uuid in settled]
+        known = {one.uuid for one in due}
+        stored = [one for one in world.receiver.stored if one.uuid in known or not _of(made, one)]
+        verdict = check(due, stored, settled, world.receiver.came, ordered=False)
+        words = world.sender.last_words()
+        return Done(
+            verdict,
+            link.n_cuts,
+            dict(world.n_kills),
+            len(link.passed),
+            drained_s,
+            world.sender.most_kb / 1024,
+            words,
+        )
+
+
+def _of(made: list[object], one: object) -> bool:
+    return any(each.uuid == one.uuid for each in made)  # type: ignore[attr-defined]
+
+
+def _meddle(world: World, n: int, n_cuts: int, chance: random.Random) -> None:
+    """Cut the link at equal steps of what has arrived; kill somebody at every tenth or so."""
+    every = max(3, n_cuts // 50)
+    for k in range(1, n_cuts + 1):
+        _wait_for_arrivals(world, k * n // (n_cuts + 1))
+        world.sender.weigh()
+        if k % every == 0:
+            world.kill(chance.choice(KILLS))
+        world.link.cut()
+        world.link.be(chop=chance.choice((0, 0, 7, 300)))
+    world.link.be()
+
+
+def _wait_for_arrivals(world: World, n: int) -> None:
+    """Wait until so much has come, and the link is in use; no longer than a cut is worth."""
+    end_s = time.monotonic() + 3.0
+    while time.monotonic() < end_s:
+        if world.receiver.n_came >= n and world.link.n_open:
+            return
+        time.sleep(LOOK_S)
+
+
+def _wait_drained(world: World, waiting: set[str], begin_s: float) -> None:
+    n, since_s = 0, time.monotonic()
+    while time.monotonic() - begin_s < MOST_S:
+        came = {one.uuid for one in world.receiver.came}
+        if waiting <= came:
+            return
+        if len(came) != n:
+            n, since_s = len(came), time.monotonic()
+        if time.monotonic() - since_s > STUCK_S:
+            return  # the judge says what is missing
+        world.sender.weigh()
+        time.sleep(0.2)
+
+
+def _wait_quiet(world: World) -> None:
+    """Wait for the last receipts to come home."""
+    n = -1
+    while n != len(world.link.passed) + sum(one.up + one.down for one in world.link.passed):
+        n = len(world.link.passed) + sum(one.up + one.down for one in world.link.passed)
+        time.sleep(3.0)
+        if not world.link.n_open:
+            return
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.rigs.sync.drain", description=__doc__)
+    parser.add_argument("--entries", type=int, default=10_000)
+    parser.add_argument("--cuts", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--believe", action="store_true")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        done = drain(Path(folder), chosen.entries, chosen.cuts, chosen.seed, believe=chosen.believe)
+    print(done.line)
+    if done.verdict.faults:
+        print(done.words)
+    return 1 if done.verdict.faults or done.drained_s > MOST_S else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
