@@ -29,13 +29,13 @@ _RULES: Final = (
 )
 
 
-def fill(data_dir: Path, n: int, seed: int = 5) -> None:
-    """Make so many entries of the outbox."""
+def fill(data_dir: Path, n: int, seed: int = 5, *, summaries: bool = True) -> None:
+    """Make so many entries of the outbox, every other one a summary, or none."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     run = Run("run-of-the-outage", BOOT, 0.0, "0", "digest", "")
     with Store.begin(data_dir / DATABASE, run) as store:
         now_s = 0.0
-        for at, (now_s, record) in enumerate(_records(n, seed)):
+        for at, (now_s, record) in enumerate(_records(n, seed, 2 if summaries else 1)):
             store.add(Outcome((record,)), now_s)
             if at % 50 == 0:
                 entry = WallEntry(BOOT, now_s, WALL_S + now_s, synchronised=True)
@@ -44,13 +44,13 @@ def fill(data_dir: Path, n: int, seed: int = 5) -> None:
         store.flush(now_s)
 
 
-def _records(n: int, seed: int) -> Iterator[tuple[float, Record]]:
+def _records(n: int, seed: int, every: int) -> Iterator[tuple[float, Record]]:
     chance = random.Random(seed)  # noqa: S311
     step_s = HOURS * 3600.0 / n
     standing: list[Alert] = []
     for i in range(n):
         at_s = (i + 1) * step_s
-        if i % 2:
+        if i % every:
             yield at_s, _summary(at_s, chance)
         elif standing and chance.random() < 0.5:
             alert = standing.pop()

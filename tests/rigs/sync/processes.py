@@ -69,6 +69,11 @@ class Process:
             )
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None, "it has not been started"
+        return self._process.pid
+
+    @property
     def lives(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
