@@ -88,11 +88,11 @@ def print_list(rows: Sequence[Row], totals: Sequence[Total], n_erase: int, *, js
 
 
 def say_erase_requests(n_erase: int) -> None:
-    """Say that receivers are yet to be asked to delete, where they are."""
+    """Say that receivers have not said yet that they deleted what they were asked to."""
     if n_erase:
         typer.echo(
-            f"! {n_erase} requests to delete are in line for receivers; NONE HAS BEEN SENT: this "
-            f"version has no sender for them"
+            f"! {n_erase} requests to delete wait for receivers (`homeward sync` asks them; "
+            f"`homeward status` says who cannot be asked)"
         )
 
 

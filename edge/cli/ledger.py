@@ -150,8 +150,8 @@ def _forget(  # options of the command
         typer.echo(f"erased what {told['n']} messages said; that they left stays")
         if told["n_to_ask"]:
             typer.echo(
-                f"! {told['n_to_ask']} of them receivers are to be asked to delete too; nobody "
-                f"has been asked yet: this version has no sender for that"
+                f"! {told['n_to_ask']} records receivers are to be asked to delete too: "
+                f"`homeward sync` asks them, `homeward ledger` says whether they did"
             )
     return DONE
 

@@ -13,6 +13,7 @@ from edge.cli._measured import print_readings, print_sensors, stream_text, vital
 from edge.cli._notices import notice_lines, notice_troubles, print_json_of, proof_lines
 from edge.cli._room import room_troubles, salvage_text
 from edge.cli._shared import AsJson, ConfigFile, DataDir, load_config, print_json
+from edge.cli._sync import print_json_of_sync, sync_lines, sync_troubles
 from edge.cli._tables import PRIORITY_STYLE, console, span_text, table
 from edge.control import Status
 from edge.control.client import ControlClient
@@ -72,6 +73,7 @@ def _troubles(report: dict[str, Any]) -> list[str]:
         if not one["works"]
     ]
     found += notice_troubles(report["notices"])
+    found += sync_troubles(report)
     if report["limits_trouble"]:
         found.append(f"the limits of the settings file are in force: {report['limits_trouble']}")
     if report["n_overflow"]:
@@ -99,6 +101,7 @@ def _print_lines(report: dict[str, Any], troubles: list[str]) -> None:
         for one in part[f"{kind}s"]:
             print_json({"record": kind, **one})
     print_json_of(report)
+    print_json_of_sync(report)
     print_kept(report)
     print_json(
         {
@@ -166,7 +169,7 @@ def _print_tables(report: dict[str, Any], troubles: list[str]) -> None:
         out.print(line, markup=False)
     for line in notice_lines(report["notices"], monitor["now_s"]):
         out.print(line, markup=False)
-    for line in proof_lines(report):
+    for line in (*proof_lines(report), *sync_lines(report)):
         out.print(line, markup=False)
     if told := box_text(live["box"]):
         out.print(told, markup=False)

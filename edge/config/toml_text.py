@@ -97,10 +97,11 @@ def _structs(table: str, config: Config) -> tuple[type[msgspec.Struct], ...]:
             return Sink, type(config.sinks[n].settings)
         case "patients":
             return (Patient,)
-    if name.startswith("annunciators."):
-        annunciator = config.annunciators[table.removeprefix("annunciators.")]
-        return Annunciator, type(annunciator.settings)
-    return (TABLES[table],)
+        case _ if name.startswith("annunciators."):
+            annunciator = config.annunciators[table.removeprefix("annunciators.")]
+            return Annunciator, type(annunciator.settings)
+        case _:
+            return (TABLES[table],)
 
 
 def toml_value(value: object) -> str:

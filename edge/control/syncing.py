@@ -47,7 +47,7 @@ class SyncFetch(_Request, frozen=True, tag="sync_fetch"):
 
     sink: SinkName
     kind: Literal["alert", "summary", "erase"]
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Annotated[int, Meta(ge=0, le=1 << 53)] = 0
     but: Annotated[tuple[_Uuid, ...], Meta(max_length=4 * MAX_HANDED)] = ()
     limit: Annotated[int, Meta(ge=1, le=MAX_HANDED)] = MAX_HANDED
 

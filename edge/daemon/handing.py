@@ -21,6 +21,7 @@ from edge.egress.bounds import MAX_SENTENCE, cut
 from edge.egress.consent import Switch
 from edge.egress.messages import EraseOut, erase_out
 from edge.egress.outbox import Handed
+from edge.egress.private import blur, share_of_day
 from edge.egress.summary import SummaryOut, summary_out
 from edge.store import Due, EraseRequest, StoredAlert, StoredSummary, Waiting
 
@@ -66,14 +67,9 @@ class Walls:
             return other.utc_of(boot_s, boot_id)
 
 
-def blurred(epsilon_per_day: float, seed: bytes) -> Blur | None:
-    """Return what blurs summaries, so that those of a day together keep to the budget.
-
-    None: this version cannot, and then no summary may leave where that is asked for.
-    """
-    del epsilon_per_day, seed
-    # TO SWITCH ON: return lambda one: blur(one, epsilon_per_day * one.length_s / 86400.0, seed)
-    return None
+def blurred(epsilon_per_day: float, seed: bytes) -> Blur:
+    """Return what blurs summaries, so that those of a day together keep to the budget."""
+    return lambda one: blur(one, share_of_day(epsilon_per_day, one.length_s), seed)
 
 
 def hand_out(
@@ -111,7 +107,7 @@ def hand_out(
     return alert_out(alert, content.sequence, waiting.uuid, when, box=box, pseudonym=pseudonym)
 
 
-def handed(due: Due, gate: Gate, wall: Wall, box: str, blur: Blur | None = None) -> Handed | None:
+def handed(due: Due, gate: Gate, wall: Wall, box: str, blurs: Blur | None = None) -> Handed | None:
     """Return an entry as it is handed to the sender; None: people do not let it leave.
 
     What has left before is handed out to the letter as it was then.
@@ -123,8 +119,8 @@ def handed(due: Due, gate: Gate, wall: Wall, box: str, blur: Blur | None = None)
         if isinstance(content, EraseRequest):
             return Handed(due.uuid, due.n, erase=_erase(content, wall))
         out = hand_out(Waiting(due.uuid, content), gate, wall, box, due.called)
-        if isinstance(out, SummaryOut) and blur is not None:
-            out = blur(out)
+        if isinstance(out, SummaryOut) and blurs is not None:
+            out = blurs(out)
     except EgressError as error:
         return Handed(due.uuid, due.n, trouble=cut(str(error), MAX_SENTENCE) or SENSELESS)
     if out is None:

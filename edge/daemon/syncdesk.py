@@ -258,13 +258,13 @@ class SyncDesk:
         if not self._pseudonyms.has_box:
             # Not before the records could be read: another name would be another box.
             self._pseudonyms.know([one for one in known if one.patient.startswith("@")])
-            if not self._pseudonyms.has_box and not whole:
-                return False
+        if not (whole or self._pseudonyms.has_box):
+            return False
         self._begun = True
         self._pseudonyms.box()
         seed, epsilon = self._pseudonyms.seed(), self._config.sync.epsilon_per_day
         if epsilon > 0.0:
-            self._hands.must_blur, self._hands.blur = True, blurred(epsilon, seed)
+            self._hands.blur = blurred(epsilon, seed)
         for patient in self._config.patients:
             self._pseudonyms.of(patient.id)
         return True

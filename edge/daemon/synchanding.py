@@ -48,8 +48,8 @@ class Hands:
     ----------
     box : Callable
         What receivers call this box.
-    blur, must_blur : Blur | None, bool
-        Goes over every summary; whether none may leave without it.
+    blur : Blur | None
+        Goes over every summary.
     """
 
     def __init__(  # each is another's to give
@@ -65,7 +65,6 @@ class Hands:
         self._gate, self._sinks = gate, sinks
         self.box: Callable[[], str] = str
         self.blur: Blur | None = None
-        self.must_blur = False
         self._walls: Walls | None = None
         self._held: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._dated: set[tuple[str, str]] = set()
@@ -84,8 +83,9 @@ class Hands:
             They cannot be read.
         """
         switch = SWITCH.get(request.kind)
-        unblurred = self.must_blur and self.blur is None and request.kind == "summary"
-        if unblurred or (switch is not None and not self._gate.allows(switch)):
+        if switch is not None and (
+            not self._gate.allows(switch) or request.kind not in self._sinks[request.sink]
+        ):
             return Hand()
         now = self._now_s(), self._run.boot_id
 

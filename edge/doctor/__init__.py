@@ -22,6 +22,7 @@ from edge.control.client import ControlClient, NotRunningError
 from edge.doctor.bluetooth import check_bluetooth
 from edge.doctor.findings import Finding, Health
 from edge.doctor.serial_ports import check_serial_ports
+from edge.doctor.sync import check_sync
 from edge.doctor.vault import check_kept, check_vault
 from edge.records import ScorerError
 from edge.store.asides import asides
@@ -252,6 +253,7 @@ def check_monitor(socket: Path) -> Iterator[Finding]:
         why = "alarms sound, but nothing is recorded"
         yield Finding("recording", Health.FAIL, trouble, why, "see the rows on disk and store")
     yield from check_kept(report)
+    yield from check_sync(report)
     for link in report["links"]:
         if link["state"] == "waiting":
             found = f"{link['last_error']} (failed {link['n_failures']} times)"

@@ -20,7 +20,7 @@ from edge.daemon.handing import hand_out
 from edge.daemon.outgoing import Outgoing
 from edge.daemon.recorder import Recorder
 from edge.egress.alert import AlertOut
-from edge.egress.allowed import Content
+from edge.egress.allowed import ALLOWED, Content
 from edge.egress.consent import Switch
 from edge.egress.departure import Departure
 from edge.egress.summary import SummaryOut
@@ -155,7 +155,7 @@ def test_what_is_not_on_the_list_is_refused(
 def test_what_is_switched_off_is_refused_at_once_and_over_a_restart(
     tmp_path: Path, switch: Switch, kind: Content
 ) -> None:
-    what = message(kind=kind)
+    what = message(kind=kind, version=ALLOWED[kind].version)
 
     async def switched(scene: Scene) -> None:
         await scene.ask(ChangeConsent(switch, True, "Anna", "to begin with"))
@@ -201,7 +201,7 @@ def test_a_value_a_sender_still_holds_does_not_leave_without_consent_to_details(
     )
 
     async def body(scene: Scene) -> None:
-        scene.gate.alerts, scene.gate.pseudonym = (lambda: [alert]), lambda _: "hw-1"
+        scene.gate.alerts, scene.gate.noticed_as = (lambda: [alert]), lambda _: "hw-1"
         told = b"hw-1 at bedroom. SpO2 of hw-1 is 80 %"
         await scene.ask(Leaves(message(1, body=told)))
         await scene.ask(ChangeConsent(Switch.NOTICE_DETAILS, False, "Anna", "private"))
