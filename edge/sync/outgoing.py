@@ -137,13 +137,14 @@ class Outgoing:
         """Send one by one what is refused together; set aside what is refused alone."""
         post = self._post
         post.under_way.drop(uuids)
-        post.gates.backoff.worked()
         if len(uuids) > 1:
             post.careful = set(uuids)
             return
         post.n_refused += 1
         if post.n_refused > N_SET_ASIDE:
             post.failed(SinkError(f"it refuses all it is sent: {why}"))
+        else:
+            post.gates.backoff.worked()
         await post.set_aside(uuids[0], why)
 
 

@@ -100,7 +100,7 @@ def choose(waiting: Waiting, ways: Ways, now_s: float) -> Choice:
 def _due_s(n: int, since_s: float, ways: Ways) -> float:
     if not n:
         return math.inf
-    return -math.inf if ways.at_once or n >= BATCH else since_s + ways.batch_s
+    return -math.inf if ways.at_once else since_s + ways.batch_s
 
 
 def _held(waiting: Waiting, ways: Ways, now_s: float) -> tuple[str, float]:
@@ -127,8 +127,8 @@ class Waits:
         oldest_s = now_s if queue.oldest_s is None else min(queue.oldest_s, now_s)
         # What is under way may be the oldest there is: then this counts from when others came.
         first_s = now_s if under_way.n(Content.ALERT) else oldest_s
-        self._alerts_s = min(self._alerts_s, first_s) if n_alerts else math.inf
-        self._summaries_s = min(self._summaries_s, now_s) if n_summaries else math.inf
+        self._alerts_s = _since_s(self._alerts_s, n_alerts, first_s)
+        self._summaries_s = _since_s(self._summaries_s, n_summaries, now_s)
         return Waiting(
             n_urgent,
             n_alerts,
@@ -137,3 +137,10 @@ class Waits:
             self._alerts_s,
             self._summaries_s,
         )
+
+
+def _since_s(was_s: float, n: int, first_s: float) -> float:
+    """Return since when some wait; where they are many, all of them have waited long enough."""
+    if not n:
+        return math.inf
+    return -math.inf if n >= BATCH else min(was_s, first_s)

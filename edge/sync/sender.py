@@ -52,7 +52,6 @@ class Sender:
         self.post = Post(to, common)
         self._waits = Waits()
         self._dry: dict[Content, tuple[int, float]] = {}
-        self._n_lost = 0
 
     def look(self, board: SyncBoard | None) -> None:
         """Take what waits; None: the monitor is not there."""
@@ -126,7 +125,7 @@ class Sender:
     def _next(self, opened: Opened, now_s: float) -> Choice:
         """Return what leaves next."""
         post = self.post
-        self._see_lost(opened, now_s)
+        self._see_silence(now_s)
         if post.board is None or post.queue is None:
             return Choice()
         waiting = self._waits.look(post.queue, post.under_way, now_s)
@@ -158,13 +157,9 @@ class Sender:
                 del self._dry[kind]
         return {kind: until_s for kind, (_, until_s) in self._dry.items()}
 
-    def _see_lost(self, opened: Opened, now_s: float) -> None:
-        """Begin again where a connection was lost, or no receipt came."""
+    def _see_silence(self, now_s: float) -> None:
+        """Begin again where no receipt came."""
         post = self.post
-        n_lost = getattr(opened, "n_lost", 0)  # sinks without connections have none to lose
-        if n_lost != self._n_lost:
-            self._n_lost = n_lost
-            post.under_way.begin_again()
         if post.under_way.overdue_s <= now_s:
             post.under_way.silent()
             post.tell("silent", n=post.under_way.n_silent)

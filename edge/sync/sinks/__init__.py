@@ -104,7 +104,9 @@ class Opened(Protocol):
     async def send(self, parcel: Parcel) -> None:
         """Hand a message to the transport, connecting first where that is due; once.
 
-        A receipt may come before this returns, or long after.
+        A receipt may come before this returns, or long after. Where a connection was lost since
+        the last message, what was under way may be lost with it: that is an error here, once, and
+        the sender begins again at the lowest entry without a receipt.
 
         Raises
         ------
