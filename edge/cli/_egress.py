@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 import typer
 
+from edge.cli._privacy import say_spent, spent_by
 from edge.cli._record import Times, When
 from edge.cli._shared import print_json
 from edge.cli._tables import console, table
@@ -63,12 +64,13 @@ def totals_of(rows: Iterable[Row], today: datetime) -> list[Total]:
 
 
 def print_list(rows: Sequence[Row], totals: Sequence[Total], n_erase: int, *, json: bool) -> None:
-    """Print messages, oldest first, and what today comes to."""
+    """Print messages, oldest first, what today comes to, and what summaries have told."""
+    told = spent_by(row.sent for row in rows)
     if json:
         for row in rows:
             print_json(plain(row))
-        for total in totals:
-            print_json(total)
+        for fact in (*totals, *told):
+            print_json(fact)
         n = sum(row.sent.times for row in rows)
         summary = {"n_messages": n, "n_rows": len(rows), "n_erase_requests": n_erase}
         print_json({"record": "ledger", **summary})
@@ -83,6 +85,7 @@ def print_list(rows: Sequence[Row], totals: Sequence[Total], n_erase: int, *, js
             f"today to {total.destination}: {total.n} {total.kind.replace('_', ' ')}"
             f"{'s' * (total.n != 1)}, {total.n_bytes} bytes"
         )
+    say_spent(told)
     typer.echo("pings and questions are written every ten minutes, as one row")
     say_erase_requests(n_erase)
 

@@ -34,8 +34,8 @@ each, with four vital signs and four signals (``python -m tests.bench.privacy``)
 | 10 | 127 | 15,447 |
 | 40 | 35 | 1,186 |
 
-A budget a day is far better spent on few, long summaries than on many short ones: an hour's has 1/24
-of it, and 24 times the noise. With summaries of a minute nothing is left of the numbers.
+A budget a day is far better spent on few, long summaries than on many short ones: an hour's has
+1/24 of it, and 24 times the noise. With summaries of a minute nothing is left of the numbers.
 
 Pure: the secret is handed in.
 """
