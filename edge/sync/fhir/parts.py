@@ -73,13 +73,16 @@ def concept(codings: Iterable[tuple[str, str]], words: str = "") -> Resource:
 
 
 def patient(pseudonym: str) -> Resource:
-    """Return a logical reference: whoever knows the pseudonym knows the patient."""
-    return {"identifier": identifier(PATIENT, pseudonym)}
+    """Return a logical reference: whoever knows the pseudonym knows the patient.
+
+    With its type, or servers do not find it by patient (``subject.where(resolve() is Patient)``).
+    """
+    return {"type": "Patient", "identifier": identifier(PATIENT, pseudonym)}
 
 
 def device(box: str) -> Resource:
     """Return a logical reference to the box."""
-    return {"identifier": identifier(BOX, box)}
+    return {"type": "Device", "identifier": identifier(BOX, box)}
 
 
 def number(value: float) -> float | int:
