@@ -82,7 +82,7 @@ def patient(pseudonym: str) -> Resource:
 
 def device(box: str) -> Resource:
     """Return a logical reference to the box."""
-    return {"type": "Device", "identifier": identifier(BOX, box)}
+    return {"identifier": identifier(BOX, box)}
 
 
 def number(value: float) -> float | int:

@@ -193,10 +193,7 @@ def test_an_alert_says_what_it_is_in_codes_and_in_words():
         "type": "Patient",
         "identifier": {"system": "urn:homeward:patient", "value": PATIENT},
     }
-    assert issue["author"] == {
-        "type": "Device",
-        "identifier": {"system": "urn:homeward:box", "value": BOX},
-    }
+    assert issue["author"] == {"identifier": {"system": "urn:homeward:box", "value": BOX}}
     assert issue["detail"] == ALERT.reason
     assert issue["identifiedDateTime"] == "2026-11-22T12:00:00Z"
     values = {
