@@ -70,6 +70,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "report": "One alert on a printable page: strip, vital signs, who answered.",
     "whatif": "The patient's own past under other limits.",
     "unlock": "Give the running monitor the passphrase of its key.",
+    "receive": "The other end: store what boxes send, and answer it.",
     "ledger": "What left the box, word for word; forgetting what it said.",
     "consent": "What may leave the box, and switching it.",
     "vault": "The raw packets kept here: list, verify, forget, change the key.",

@@ -42,6 +42,28 @@ def client_context(ca: Path, cert: Path | None = None, key: Path | None = None) 
     return context
 
 
+def server_context(cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
+    """Return what a receiver shows to boxes; with `ca` it asks for their certificates too.
+
+    A box without one is not refused here: it may prove in another way who it is.
+
+    Raises
+    ------
+    SyncError
+        A file cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key, password=lambda: b"")
+        if ca is not None:
+            context.load_verify_locations(ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except (OSError, ValueError) as error:
+        raise SyncError(f"{cert}, {key} or {ca} cannot be used ({words(error)})") from error
+    return context
+
+
 def ends_s(cert: Path) -> float | None:
     """Return when a certificate ends, seconds since 1970; None: there is none to be read."""
     try:

@@ -38,9 +38,12 @@ from edge.sync.parcel import MAX_PARCEL_BYTES, Item, Receipt, Resource
 SCHEMA: Final = "homeward-sync/1"
 RECEIPT_SCHEMA: Final = "homeward-receipt/1"
 ROOT: Final = "homeward/v1"
+UP_OF_ALL: Final = f"{ROOT}/+/up/#"
+"""What a receiver subscribes to."""
 MAX_WIRE_BYTES: Final = 64 * 1024
 """Longer ones are not even read."""
-MAX_ENTRIES: Final = 256
+MAX_ENTRIES: Final = 64
+"""In one message: one receipt answers it, and one departure names all of them."""
 MAX_VOUCHED: Final = 128
 """Ids in one receipt: with the longest reasons still less than `MAX_WIRE_BYTES`."""
 MAX_RESOURCES: Final = 64
@@ -231,6 +234,10 @@ def opened(body: bytes, box: str, kind: str = "") -> Envelope:
 
 def fault_of(kind: str, entry: Entry) -> str:
     """Return why an entry can never be stored; empty: it can."""
+    try:
+        entry.content  # noqa: B018  # a number larger than JSON's may be in it
+    except WireError as error:
+        return str(error)
     if kind == "erase":
         fits = bool(entry.uuids) and not entry.resources
     else:
