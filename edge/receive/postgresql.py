@@ -69,6 +69,7 @@ class Postgresql:
             self._connection = psycopg.connect(
                 self._url,
                 connect_timeout=_CONNECT_S,
+                client_encoding="UTF8",
                 autocommit=True,
                 options=f"-c statement_timeout={_STATEMENT_MS} -c synchronous_commit=on",
             )
