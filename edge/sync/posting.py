@@ -16,6 +16,7 @@ import msgspec
 
 from edge.fetch import Ask, FetchError, Reply, fetch
 from edge.sync import SyncError
+from edge.sync.identity import ends_s
 from edge.sync.parcel import MAX_PARCEL_BYTES, Item
 from edge.sync.sinks import Place, SinkError
 
@@ -57,6 +58,10 @@ class Door(msgspec.Struct, frozen=True):
     cert_file: Path | None = None
     key_file: Path | None = None
     scrub: Callable[[str], str] = str
+
+    def certificate_s(self) -> float | None:
+        """Return when the certificate we show ends, seconds since 1970; None: we show none."""
+        return None if self.cert_file is None else ends_s(self.cert_file)
 
     @property
     def uses_tls(self) -> bool:
@@ -194,17 +199,6 @@ def fitting(
         n = max(1, min(n - 1, int(n * most / len(body))))
         body = make(items[:n])
     return tuple(items[:n]), body
-
-
-def certificate_end_s(cert_file: Path) -> float | None:
-    """Return when a certificate ends, seconds since 1970; None: it cannot be read."""
-    from cryptography import x509  # noqa: PLC0415  # heavy, and only with certificates
-
-    try:
-        loaded = x509.load_pem_x509_certificate(cert_file.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return loaded.not_valid_after_utc.timestamp()
 
 
 def plain_words(text: str) -> str:

@@ -1,9 +1,9 @@
 """Publishing to a broker of MQTT 3.1.1: bounded, and without believing it anything.
 
-paho runs in a thread of its own. Connecting is a name, a connection, a handshake and a greeting,
-and each can hang: whoever waits gives up in time, the connection is torn down, and no second one is
-begun while the first has not ended. Nothing is queued: what is not acknowledged in time was not
-sent, and the connection is given up. A packet longer than we ever need is not read.
+paho runs in a thread of its own (`edge.sync.bounded`). Connecting is a name, a connection, a
+handshake and a greeting, and each can hang: whoever waits gives up in time, the connection is cut,
+and no second one is begun while the first has not ended. Nothing is queued: what is not
+acknowledged in time was not sent, and the connection is given up.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
+
+from edge.sync.bounded import BoundedClient, Broker
+from edge.sync.words import words
 
 CONNECT_S: Final = 12.0
 ACKNOWLEDGED_S: Final = 12.0
 GOODBYE_S: Final = 3.0
-KEEPALIVE_S: Final = 20
-MAX_PACKET_BYTES: Final = 16 * 1024
-"""Coming in: this publisher subscribes to nothing, and acknowledgements are four bytes."""
+MAX_UNSENT: Final = 64
 
 
 class PublishError(Exception):
@@ -51,78 +50,25 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retain: bool = False
 
 
-class Broker(msgspec.Struct, frozen=True):
-    """Which broker, and who we are there.
+class HouseError(OSError):
+    """What would be sent unencrypted would leave the house."""
 
-    Attributes
-    ----------
-    tls : Callable | None
-        Returns what judges its certificate; None: nothing is encrypted.
-    house_only : bool
-        Nothing is said to an address that is not of this house.
-    """
-
-    host: str
-    port: int
-    client_id: str
-    tls: Callable[[], ssl.SSLContext] | None = None
-    username: str = ""
-    password: str = ""
-    house_only: bool = True
+    def __init__(self) -> None:
+        told = "its address is not of this house, and what is sent is not encrypted"
+        super().__init__(None, told)
 
 
-class _Bounded(Client):
-    """A client that reads no long packets, and whose connection can be torn down at any time."""
+class _Client(BoundedClient):
+    """A client that, where it is told to, says nothing to an address of the internet."""
 
-    def __init__(self, client_id: str, *, house_only: bool) -> None:
-        super().__init__(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-        )
-        self.house_only = house_only
-        self.judge: ssl.SSLContext | None = None
-        self.raw: socket.socket | None = None
-        self.torn = False
+    house_only = False
 
-    def _create_socket_connection(self) -> socket.socket:
-        raw: socket.socket = super()._create_socket_connection()
-        self.raw = raw.dup()  # TLS takes the first one over, and it cannot be shut down then
+    def _connected(self, until_s: float) -> socket.socket:
+        raw = super()._connected(until_s)
         if self.house_only and not of_this_house(str(raw.getpeername()[0])):
             raw.close()
-            raise OSError("its address is not of this house, and what is sent is not encrypted")
-        if self.torn:
-            raw.close()
-            raise OSError("given up")
+            raise HouseError
         return raw
-
-    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
-        """Shake hands; paho's own leaves the socket open where that fails."""
-        context, host = self.judge, self._host
-        if context is None or not context.check_hostname:
-            raise ValueError("nothing judges who the broker is")
-        wrapped = context.wrap_socket(tcp_sock, server_hostname=host, do_handshake_on_connect=False)
-        try:
-            wrapped.settimeout(self.connect_timeout)
-            wrapped.do_handshake()
-        except BaseException:
-            wrapped.close()
-            raise
-        return wrapped
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > MAX_PACKET_BYTES:
-            raise ConnectionError("a packet that is too long")
-        received: bytes = super()._sock_recv(bufsize)
-        return received
-
-    def tear(self) -> None:
-        """End the connection, at whatever point it is."""
-        self.torn = True
-        if self.raw is not None:
-            with contextlib.suppress(OSError):
-                self.raw.shutdown(socket.SHUT_RDWR)
 
 
 def of_this_house(address: str) -> bool:
@@ -142,11 +88,13 @@ class Publisher:
     Parameters
     ----------
     broker : Callable
-        Returns where to, read anew for every connection.
+        Returns where to; called anew for every connection.
     will : Message
         What the broker says once we are gone without a word.
     connected : Callable
         Called in the event loop whenever a connection is there.
+    house_only : bool
+        Nothing is said to an address that is not of this house.
     """
 
     def __init__(
@@ -154,9 +102,12 @@ class Publisher:
         broker: Callable[[], Broker],
         will: Callable[[], Message],
         connected: Callable[[], None],
+        *,
+        house_only: bool,
     ) -> None:
         self._broker, self._will, self._connected = broker, will, connected
-        self._client: _Bounded | None = None
+        self._house_only = house_only
+        self._client: _Client | None = None
         self._idle = threading.Event()
         self._idle.set()
         self._waiting: dict[int, asyncio.Future[None]] = {}
@@ -174,14 +125,14 @@ class Publisher:
             await self._connect()
         client = self._client
         if client is None:
-            raise PublishError("the broker hung up")
+            raise PublishError("it hung up")
         try:
             async with asyncio.timeout(ACKNOWLEDGED_S):
                 for message in messages:
                     await self._one(client, message)
         except TimeoutError as error:
             self._drop(client)
-            raise PublishError("the broker does not acknowledge", arrived=True) from error
+            raise PublishError("it does not acknowledge what it is sent", arrived=True) from error
         except PublishError:
             self._drop(client)
             raise
@@ -197,10 +148,10 @@ class Publisher:
         client.disconnect()
         self._drop(client, gently=True)
 
-    async def _one(self, client: _Bounded, message: Message) -> None:
+    async def _one(self, client: _Client, message: Message) -> None:
         info = client.publish(message.topic, message.payload, qos=1, retain=message.retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise PublishError("the broker hung up")
+            raise PublishError("it hung up")
         done = self._waiting.setdefault(info.mid, asyncio.get_running_loop().create_future())
         try:
             await done
@@ -209,14 +160,14 @@ class Publisher:
 
     async def _connect(self) -> None:
         if not self._idle.is_set():
-            raise PublishError("the broker still hangs")
-        broker = self._broker()
-        client = self._made(broker)
+            raise PublishError("the last try still hangs: is there a network?")
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[str] = loop.create_future()
+        broker = self._broker()
+        client = self._made(broker)
 
         def greeted(_client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:  # noqa: ANN401  # of paho
-            why = f"the broker says no: {reason}" if reason.is_failure else ""
+            why = f"it says no: {reason}" if reason.is_failure else ""
             _call(loop, self._greeted, client, outcome, why)
 
         def acknowledged(_c: Any, _d: Any, mid: int, _r: Any, _p: Any) -> None:  # noqa: ANN401  # of paho
@@ -226,50 +177,45 @@ class Publisher:
         self._idle.clear()
         work = (client, broker, loop, outcome)
         threading.Thread(target=self._run, args=work, name="publisher", daemon=True).start()
-        why = "the broker does not answer"
+        why = "it does not answer"
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CONNECT_S):
                     why = await outcome
         finally:
             if self._client is not client:
-                client.tear()
+                client.abort()
         if why:
             raise PublishError(why)
 
     def _run(
         self,
-        client: _Bounded,
+        client: _Client,
         broker: Broker,
         loop: asyncio.AbstractEventLoop,
         outcome: asyncio.Future[str],
     ) -> None:
         """Connect and serve, in a thread, until the connection ends."""
-        why = "the broker hung up"
+        why = ""
         try:
-            if broker.tls is not None:
-                client.judge = broker.tls()
-                client.tls_set_context(client.judge)
-            client.connect(broker.host, broker.port, KEEPALIVE_S)
+            client.connect(broker.host, broker.port, broker.keepalive_s)
             client.loop_forever()
         except Exception as error:  # noqa: BLE001  # what paho makes of bytes that are no MQTT
-            why = _why(error)
-        if client.raw is not None:
-            client.raw.close()
+            why = words(error)
         self._idle.set()
-        _call(loop, self._ended, client, outcome, why)
+        _call(loop, self._ended, client, outcome, why or client.trouble or "it hung up")
 
-    def _made(self, broker: Broker) -> _Bounded:
-        client = _Bounded(broker.client_id, house_only=broker.house_only)
-        client.connect_timeout = CONNECT_S / 2
-        client.max_queued_messages_set(64)
+    def _made(self, broker: Broker) -> _Client:
+        client = _Client(broker)
+        client.house_only = self._house_only
+        client.max_queued_messages_set(MAX_UNSENT)
         if broker.username:
             client.username_pw_set(broker.username, broker.password or None)
         will = self._will()
         client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         return client
 
-    def _greeted(self, client: _Bounded, outcome: asyncio.Future[str], why: str) -> None:
+    def _greeted(self, client: _Client, outcome: asyncio.Future[str], why: str) -> None:
         if outcome.done():
             return
         if not why:
@@ -277,37 +223,27 @@ class Publisher:
             self._connected()
         outcome.set_result(why)
 
-    def _ended(self, client: _Bounded, outcome: asyncio.Future[str], why: str) -> None:
+    def _ended(self, client: _Client, outcome: asyncio.Future[str], why: str) -> None:
         if not outcome.done():
             outcome.set_result(why)
         if self._client is client:
             self._client = None
             for waiting in self._waiting.values():
                 if not waiting.done():
-                    waiting.set_exception(PublishError("the broker hung up", arrived=True))
+                    waiting.set_exception(PublishError("it hung up", arrived=True))
 
     def _acknowledged(self, mid: int) -> None:
         waiting = self._waiting.get(mid)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)
 
-    def _drop(self, client: _Bounded, *, gently: bool = False) -> None:
+    def _drop(self, client: _Client, *, gently: bool = False) -> None:
         if self._client is client:
             self._client = None
         if not gently:
-            client.tear()
+            client.abort()
 
 
 def _call(loop: asyncio.AbstractEventLoop, what: Callable[..., None], *args: object) -> None:
     with contextlib.suppress(RuntimeError):  # the sender has ended meanwhile
         loop.call_soon_threadsafe(what, *args)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the broker is not who it should be ({error.verify_message})"
-    if isinstance(error, socket.gaierror):
-        return "its name is not known: is there a network?"
-    if not isinstance(error, OSError):
-        return f"what answers speaks no MQTT ({type(error).__name__})"
-    return f"the broker cannot be reached ({error.strerror or error})"[:160]

@@ -41,7 +41,6 @@ from edge.sync.posting import (
     MAX_RECEIPTS,
     TOO_LARGE,
     Door,
-    certificate_end_s,
     door,
     failure,
     fitting,
@@ -158,7 +157,7 @@ class FhirRest:
 
     def certificate_s(self) -> float | None:
         """Return when the certificate of the box ends."""
-        return None if self._door.cert_file is None else certificate_end_s(self._door.cert_file)
+        return self._door.certificate_s()
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -18,7 +18,6 @@ certificate of the box.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -31,12 +30,17 @@ from edge.egress.messages import HeartbeatOut
 from edge.egress.numbers import NumbersOut
 from edge.egress.outbox import MAX_HANDED
 from edge.fetch import tls
+from edge.secret import SecretError
 from edge.sync import SyncError, home_display
+from edge.sync.bounded import Broker
+from edge.sync.identity import ends_s
 from edge.sync.parcel import MAX_PARCEL_BYTES, Item, Parcel, Receipt
-from edge.sync.posting import MAX_RECEIPTS, certificate_end_s, fitting, own_files
-from edge.sync.publisher import Broker, Message, Publisher, PublishError
+from edge.sync.posting import MAX_RECEIPTS, fitting, own_files
+from edge.sync.publisher import Message, Publisher, PublishError
 from edge.sync.sinks import Place, Sink, SinkError
+from edge.sync.words import words
 
+KEEPALIVE_S: Final = 20
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -103,9 +107,11 @@ class HomeAssistant:
         self._settings, self._place = settings, place
         ca, crt, key = own_files(place) if settings.certificate else (None, None, None)
         self._files = (settings.ca_file or ca, crt, key)
-        self._broker()
+        self._password()
         self._told: set[str] = set()
-        self._publisher = Publisher(self._broker, self._away, self._told.clear)
+        self._publisher = Publisher(
+            self._broker, self._away, self._told.clear, house_only=not settings.tls
+        )
         self.host = settings.host
         self.uses_tls = settings.tls
         self.window = MAX_HANDED
@@ -148,12 +154,14 @@ class HomeAssistant:
             await self._publisher.publish(messages)
         except PublishError as error:
             raise SinkError(f"{self.host}: {error}", arrived=error.arrived) from error
+        except (OSError, SecretError) as error:
+            raise SinkError(f"a file of this sink cannot be used: {words(error)}") from error
         self._told |= {m.topic for m in messages if m.retain}
 
     def certificate_s(self) -> float | None:
         """Return when the certificate of the box ends."""
         cert_file = self._files[1]
-        return None if cert_file is None else certificate_end_s(cert_file)
+        return None if cert_file is None else ends_s(cert_file)
 
     async def close(self) -> None:
         """Say that the box is away, and hang up."""
@@ -173,23 +181,22 @@ class HomeAssistant:
         topic = home_display.availability_topic(self._place.box())
         return Message(topic, home_display.OFFLINE, retain=True)
 
-    def _broker(self) -> Broker:
+    def _password(self) -> str:
         own = self._settings
-        password = self._place.secret(own.password_file).url if own.password_file else ""
+        return self._place.secret(own.password_file).url if own.password_file else ""
+
+    def _broker(self) -> Broker:
+        """Return how to reach the broker; the files are read anew for every connection."""
+        own = self._settings
+        written_s = tuple(0.0 if file is None else file.stat().st_mtime for file in self._files)
         return Broker(
             own.host,
             own.port,
             f"{self._place.box() or 'homeward'}-display",
-            self._judge if own.tls else None,
+            tls(*self._files, written_s) if own.tls else None,
             own.username,
-            password,
-            house_only=not own.tls,
-        )
-
-    def _judge(self) -> ssl.SSLContext:
-        return tls(
-            *self._files,
-            tuple(0.0 if file is None else file.stat().st_mtime for file in self._files),
+            self._password(),
+            KEEPALIVE_S,
         )
 
 

@@ -25,9 +25,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from msgspec import Meta
 
 from edge.clock import BootClock
@@ -38,12 +36,12 @@ from edge.egress.outbox import MAX_HANDED
 from edge.fetch import Reply
 from edge.secret import Secret
 from edge.sync import SyncError, wire
+from edge.sync.identity import public_key
 from edge.sync.parcel import Item, Parcel, Receipt
 from edge.sync.posting import (
     MAX_RECEIPTS,
     TOO_LARGE,
     Door,
-    certificate_end_s,
     door,
     failure,
     post,
@@ -141,7 +139,7 @@ class Webhook:
 
     def certificate_s(self) -> float | None:
         """Return when the certificate of the box ends."""
-        return None if self._door.cert_file is None else certificate_end_s(self._door.cert_file)
+        return self._door.certificate_s()
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -159,22 +157,7 @@ class Webhook:
     def _read_key(self) -> Ed25519PublicKey | None:
         named = self._settings.receipt_key_file
         file = named if named is not None else self._place.sync_dir / "receiver.pub"
-        try:
-            key = load_pem_public_key(file.read_bytes())
-        except FileNotFoundError as error:
-            if named is None:
-                return None
-            raise SyncError(f"[[sinks]] {self._place.name}: {file} is not there") from error
-        except (OSError, ValueError, UnsupportedAlgorithm) as error:
-            raise SyncError(
-                f"[[sinks]] {self._place.name}: {file} cannot be read as a public key in PEM"
-            ) from error
-        if not isinstance(key, Ed25519PublicKey):
-            raise SyncError(
-                f"[[sinks]] {self._place.name}: {file} is no Ed25519 key: receipts are signed with "
-                f"one (`homeward receive` writes it as receiver.pub)"
-            )
-        return key
+        return None if named is None and not file.exists() else public_key(file)
 
     async def _post(self, body: bytes) -> Reply:
         box = self._place.box()

@@ -24,9 +24,8 @@ from edge.egress.alert import VitalsOut
 from edge.records import Priority
 from edge.sync import SyncError, publisher
 from edge.sync.home_display import CLEAR, EXPIRE_S, discovery, state
-from edge.sync.publisher import KEEPALIVE_S
 from edge.sync.sinks import SinkError
-from edge.sync.sinks.home_assistant import SINK, Settings
+from edge.sync.sinks.home_assistant import KEEPALIVE_S, SINK, Settings
 from tests.edge.notices.far_away import authority, wretched
 from tests.edge.sync.sinks.far_off import BOX, heartbeat, numbers, place, secret_file
 
@@ -144,7 +143,7 @@ def test_it_is_announced_before_it_speaks_and_says_goodbye(
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from edge.sync.sinks.home_assistant import SINK, Settings
+from edge.sync.sinks.home_assistant import KEEPALIVE_S, SINK, Settings
 from tests.edge.sync.sinks.far_off import numbers, place
 async def run():
     sink = SINK.open(Settings(host="127.0.0.1", port=int(sys.argv[1]), tls=False),

@@ -160,7 +160,7 @@ def test_a_key_that_is_none_is_told_at_the_start(tmp_path: Path, text: bytes) ->
     at = standing(tmp_path)
     (at.sync_dir / "receiver.pub").write_bytes(text)
     named = secret_file(tmp_path, "hook", "https://clinic.example/x")
-    with pytest.raises(SyncError, match="PEM"):
+    with pytest.raises(SyncError, match=r"receiver\.pub"):
         SINK.open(Settings(url_file=named), at)
 
 
