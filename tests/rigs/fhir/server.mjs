@@ -25,8 +25,8 @@ async function answer(request, text) {
     if (resource) validateResource(resource);
   }
   const [outcome, resource] = await router.handleRequest(
-    {method: request.method, url: url.pathname + url.search, pathname: url.pathname, body,
-     params: {}, query: Object.fromEntries(url.searchParams), headers: request.headers, config: {}},
+    {method: request.method, url: url.pathname + url.search, body,
+     params: {}, headers: request.headers, config: {}},
     repository,
   );
   return [STATUS[outcome.id] ?? 400, resource ?? outcome];
