@@ -131,6 +131,31 @@ class Meddler(Serving):
             inside.sendall(real.recv(65536))
 
 
+class Relay(Listening):
+    """Passes bytes on to a server as they are; `seen`: what clients sent."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._to = port
+
+    def talk(self, peer: socket.socket, seen: bytearray) -> None:
+        with socket.create_connection(("127.0.0.1", self._to), 5.0) as server:
+            self._start(self._back, server, peer)
+            while True:
+                piece = peer.recv(65536)
+                if not piece:
+                    return
+                seen += piece
+                server.sendall(piece)
+
+    @staticmethod
+    def _back(server: socket.socket, peer: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := server.recv(65536):
+                peer.sendall(piece)
+            peer.shutdown(socket.SHUT_RDWR)
+
+
 def read_all(inside: ssl.SSLSocket) -> bytes:
     """Return what a client says first: a whole request, or whatever MQTT begins with."""
     heard = b""
