@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from edge.cli import DONE
+from edge.cli._codes import print_codes
 from edge.cli._egress import print_list, print_message, rows_of, totals_of
 from edge.cli._record import Times
 from edge.cli._shared import (
@@ -66,6 +67,10 @@ def command(  # noqa: PLR0913  # each is an option of the command
     schema: Annotated[
         bool, typer.Option("--schema", help="All that may ever leave: every field, no other.")
     ] = False,
+    codes: Annotated[
+        bool,
+        typer.Option("--codes", help="Our own codes in FHIR, and what they mean."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: AsJson = False,
 ) -> int:
@@ -78,6 +83,9 @@ def command(  # noqa: PLR0913  # each is an option of the command
     """
     if schema:
         return _schema(json=json)
+    if codes:
+        print_codes(json=json)
+        return DONE
     settings = load_config(config, data_dir)
     if action is Action.FORGET:
         return _forget(settings, n, span, by, everything=everything, yes=yes, json=json)

@@ -20,8 +20,8 @@ trusted with the truth (local model).
 
 What is hidden: the values. What is not: that there was a summary, when, how long, which vital signs
 and signals it has (epsilon is divided over these), who sends it. How often which rule alarmed is
-left out: alerts leave by themselves, or people do not let them. Of no use for a single patient, and
-not to be read as one's measurements; it is for means over many.
+left out: alerts leave by themselves, exact, or people do not let them. Of no use for a single
+patient, and not to be read as one's measurements; it is for means over many.
 
 How many boxes until the mean of their median heart rates is within +-2 bpm (95 %), from a summary
 each, with four vital signs and four signals (``python -m tests.bench.privacy``):

@@ -4,6 +4,7 @@ import json
 
 import msgspec
 
+from edge.cli._codes import print_codes
 from edge.cli._egress import Row, print_list
 from edge.cli._privacy import spent_by, summaries_in
 from edge.cli._record import When
@@ -11,6 +12,7 @@ from edge.egress.allowed import Content
 from edge.egress.private import blur
 from edge.store import Sent
 from edge.sync.fhir import bundle, resources_of
+from edge.sync.fhir.codes import OWN
 from edge.sync.parcel import Item
 from tests.edge.sync.fhir.made import ALERT, OTHER, PATIENT, SUMMARY, UUID, handed
 
@@ -71,3 +73,14 @@ def test_the_list_shows_it(capsys):
     assert (told["epsilon"], told["patient"], told["n_exact"]) == (0.25, PATIENT, 1)
     assert facts[-1]["record"] == "ledger"
     assert BLURRED.uuid == OTHER
+
+
+def test_every_code_of_ours_is_printed_with_its_meaning(capsys):
+    print_codes(json=False)
+    shown = capsys.readouterr().out
+    for system, codes in OWN.items():
+        assert system in shown
+        assert all(f"{code}: {meaning}" in shown for code, meaning in codes.items())
+    print_codes(json=True)
+    facts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert facts[-1] == {"record": "fhir_codes", "n_codes": len(facts) - 1}
