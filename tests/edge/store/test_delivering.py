@@ -50,7 +50,7 @@ def uuids(store: Store, sink: str = "clinic", line: str = "alert", **more: objec
 
 
 def leave(store: Store, sink: str, *which: str, body: bytes = b"{}") -> None:
-    known = {uuid: body for uuid in which}
+    known = dict.fromkeys(which, body)
     what = Departure(
         *(f"{sink}-{which[0]}-{len(store.sent())}", 11.0, "sync", sink, "host", Content.ALERT, 1),
         known_as=" ".join(which),
