@@ -42,7 +42,7 @@ class Incoming:
         """Take one, however long the monitor is away: what is not marked leaves again."""
         post = self._post
         n_forged = post.under_way.n_forged
-        taken = post.under_way.take(receipt, post.common.now_s())
+        taken = post.under_way.take(receipt)
         for first in range(0, len(taken.stored), SETTLE_AT_ONCE):
             await self._settle(taken.stored[first : first + SETTLE_AT_ONCE])
         for uuid, why in taken.rejected:

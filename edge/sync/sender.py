@@ -28,6 +28,10 @@ OPEN_AGAIN_S: Final = 60.0
 """A destination that could not be opened is opened again: a key may have come meanwhile."""
 OUTBOX: Final = frozenset({Content.ALERT, Content.ERASE, Content.SUMMARY})
 CLOSE_S: Final = 1.0
+HURRY_S: Final = 900.0
+"""So long after an alert of high priority came, it is tried more often than the rest would be.
+What could not be told by then is told when it can be: each try is a row in the ledger."""
+UNKNOWN: Final = "the monitor knows no such sink: start `homeward run` again"
 
 _log = structlog.get_logger("sync")
 
@@ -52,6 +56,7 @@ class Sender:
         self.post = Post(to, common)
         self._waits = Waits()
         self._dry: dict[Content, tuple[int, float]] = {}
+        self._n_urgent, self._urgent_s = 0, 0.0
 
     def look(self, board: SyncBoard | None) -> None:
         """Take what waits; None: the monitor is not there."""
@@ -78,9 +83,9 @@ class Sender:
     def idle(self) -> bool:
         """Whether nothing is under way, and nothing that waits may leave now."""
         post = self.post
-        if post.under_way.uuids or post.queue is None:
+        if post.under_way.uuids or post.board is None:
             return False
-        return bool(post.quiet) or post.queue.n == 0
+        return bool(post.quiet) or (post.queue is not None and post.queue.n == 0)
 
     async def run(self) -> None:
         """Serve it until cancelled."""
@@ -111,7 +116,7 @@ class Sender:
             post.wake.clear()
             now_s = post.common.now_s()
             step = self._next(opened, now_s)
-            post.quiet = step.quiet
+            post.quiet = step.quiet if step.kind is None else ""
             if step.kind is not None:
                 if not await outgoing.send(step.kind):
                     change = post.board.change if post.board is not None else -1
@@ -127,13 +132,13 @@ class Sender:
         post = self.post
         self._see_silence(now_s)
         if post.board is None or post.queue is None:
-            return Choice()
+            return Choice(quiet="" if post.board is None else UNKNOWN)
         waiting = self._waits.look(post.queue, post.under_way, now_s)
         if not waiting.n_summaries:
             post.common.budget.let_go(post.to.name)
         if not waiting.n:
             return Choice()
-        urgent = waiting.n_urgent > 0
+        urgent = self._hurries(waiting.n_urgent, now_s)
         shut = post.gates.closed(now_s, urgent=urgent, tls=opened.uses_tls)
         if shut is None and now_s < post.pause_s:
             shut = Closed("", post.pause_s)
@@ -157,11 +162,19 @@ class Sender:
                 del self._dry[kind]
         return {kind: until_s for kind, (_, until_s) in self._dry.items()}
 
+    def _hurries(self, n_urgent: int, now_s: float) -> bool:
+        """Return whether an alert of high priority waits that came lately, or for no failure."""
+        if n_urgent > self._n_urgent:
+            self._urgent_s = now_s
+        self._n_urgent = n_urgent
+        lately = now_s < self._urgent_s + HURRY_S
+        return n_urgent > 0 and (lately or not self.post.gates.backoff.n_failed)
+
     def _see_silence(self, now_s: float) -> None:
         """Begin again where no receipt came."""
         post = self.post
         if post.under_way.overdue_s <= now_s:
-            post.under_way.silent()
+            post.under_way.silent(now_s)
             post.tell("silent", n=post.under_way.n_silent)
             if post.under_way.n_silent > 1:
                 post.works_not(SILENT)

@@ -7,6 +7,7 @@ all of it begins again at the lowest number: the other end knows repeats by thei
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
@@ -34,7 +35,7 @@ MAX_WHY: Final = 200
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One entry under way; `letter`: the departure it left in."""
+    """One entry under way; `letter`: the departure it left in, at `sent_s`."""
 
     uuid: str
     kind: Content
@@ -42,13 +43,19 @@ class Entry(msgspec.Struct, frozen=True):
     early: bool
     urgent: bool
     letter: str
+    sent_s: float
 
 
 class _Known(msgspec.Struct):
-    """What was ever sent of an entry; `told`: the sending after which another digest was told."""
+    """What was ever sent of an entry.
+
+    `n_waited`: times that it was sent again because no receipt came. `told`: the sending after
+    which another digest was told.
+    """
 
     digests: list[str]
     n_sent: int = 0
+    n_waited: int = 0
     n_otherwise: int = 0
     told: int = 0
 
@@ -82,7 +89,7 @@ class UnderWay:
         Entries that receipts vouched for with another content than was sent, or that were never
         sent by this process, or are settled.
     n_silent : int
-        Times in a row that all was sent again because no receipt came.
+        Times that all was sent again because a receipt did not come, with none in between.
     """
 
     def __init__(self, window: int) -> None:
@@ -90,7 +97,6 @@ class UnderWay:
         self._entries: dict[str, Entry] = {}
         self._marks: dict[Content, int] = {}
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._waits_s: float | None = None
         self.n_forged = self.n_unknown = self.n_silent = 0
 
     def room(self, n_urgent: int = 0) -> int:
@@ -126,11 +132,11 @@ class UnderWay:
 
     def send(self, items: Sequence[Item], letter: str, now_s: float) -> None:
         """Take that entries are about to leave."""
-        if not self._entries:
-            self._waits_s = now_s
         for item in items:
             handed = item.handed
-            entry = Entry(item.uuid, item.kind, handed.seq, handed.early, is_urgent(item), letter)
+            entry = Entry(
+                item.uuid, item.kind, handed.seq, handed.early, is_urgent(item), letter, now_s
+            )
             self._entries[item.uuid] = entry
             if not handed.early:
                 self._marks[item.kind] = max(self._marks.get(item.kind, 0), handed.seq)
@@ -143,7 +149,7 @@ class UnderWay:
         while len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
 
-    def take(self, receipt: Receipt, now_s: float) -> Taken:
+    def take(self, receipt: Receipt) -> Taken:
         """Take what the other end said; `done` ends it once the monitor has marked it."""
         stored: list[str] = []
         rejected: list[tuple[str, str]] = []
@@ -161,7 +167,7 @@ class UnderWay:
             elif uuid not in receipt.stored:
                 rejected.append((uuid, (why or "refused, without a reason")[:MAX_WHY]))
         if stored or rejected:
-            self._waits_s, self.n_silent = now_s, 0
+            self.n_silent = 0
         return Taken(tuple(stored), tuple(rejected))
 
     def done(self, uuids: Iterable[str]) -> tuple[str, ...]:
@@ -191,15 +197,25 @@ class UnderWay:
 
     @property
     def overdue_s(self) -> float:
-        """When everything is to be sent again, if no receipt comes until then."""
-        if not self._entries or self._waits_s is None:
-            return float("inf")
-        return self._waits_s + min(MOST_S, FIRST_S * 2.0 ** min(self.n_silent, 8))
+        """When everything is to be sent again, if no receipt comes until then.
 
-    def silent(self) -> None:
-        """Take that no receipt came in time: all of it begins again."""
+        Each entry for itself: one whose receipt was lost is not to wait for as long as others go
+        back and forth, nor is one that is never vouched for to be sent every 30 s for ever.
+        """
+        return min((self._due_s(entry) for entry in self._entries.values()), default=math.inf)
+
+    def silent(self, now_s: float) -> None:
+        """Take that a receipt did not come in time: all of it begins again."""
+        for entry in self._entries.values():
+            if self._due_s(entry) <= now_s and entry.uuid in self._known:
+                self._known[entry.uuid].n_waited += 1
         self.n_silent += 1
         self.begin_again()
+
+    def _due_s(self, entry: Entry) -> float:
+        known = self._known.get(entry.uuid)
+        n = max(self.n_silent, 0 if known is None else known.n_waited)
+        return entry.sent_s + min(MOST_S, FIRST_S * 2.0 ** min(n, 8))
 
     def _is_otherwise(self, known: _Known) -> bool:
         """Count content that is not ours; return whether the other end insists on it.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import math
 import subprocess
 import sys
@@ -105,23 +107,43 @@ def test_numbers_go_up_and_begin_again_at_the_lowest() -> None:
     under_way.send([item(3), item(4)], "a", 0.0)
     assert (under_way.mark(Content.ALERT), under_way.room()) == (4, 3)
     assert under_way.overdue_s == FIRST_S
-    under_way.silent()
+    under_way.silent(30.0)
     assert (under_way.mark(Content.ALERT), under_way.uuids, under_way.room()) == (0, (), 1)
     under_way.send([item(3)], "b", 30.0)
     assert under_way.overdue_s == 30.0 + 2 * FIRST_S
-    taken = under_way.take(Receipt({entry_uuid(4): item(4).digest}), 40.0)
+    taken = under_way.take(Receipt({entry_uuid(4): item(4).digest}))
     assert taken.stored == (entry_uuid(4),), "a receipt that comes late counts too"
     assert under_way.room() == 4
     assert under_way.done((entry_uuid(3), entry_uuid(4))) == ("b",)
+
+
+def test_one_whose_receipt_is_lost_is_sent_again_while_others_go_back_and_forth() -> None:
+    under_way = UnderWay(5)
+    under_way.send([item(1)], "lost", 0.0)
+    for seq in range(2, 5):
+        under_way.send([item(seq)], "ok", 8.0 * seq)
+        under_way.take(Receipt({entry_uuid(seq): item(seq).digest}))
+        under_way.done([entry_uuid(seq)])
+    assert under_way.overdue_s == FIRST_S
+    times = []
+    now_s = FIRST_S
+    for _ in range(8):
+        under_way.silent(now_s)
+        under_way.send([item(1)], "again", now_s)
+        under_way.take(Receipt({entry_uuid(2): item(2).digest}))
+        under_way.n_silent = 0  # others are vouched for
+        times.append(under_way.overdue_s - now_s)
+        now_s = under_way.overdue_s
+    assert times == [60.0, 120.0, 240.0, 300.0, 300.0, 300.0, 300.0, 300.0]
 
 
 def test_only_the_content_that_was_sent_is_settled() -> None:
     under_way = UnderWay(5)
     under_way.send([item(1)], "a", 0.0)
     forged = Receipt({entry_uuid(1): item(2).digest, entry_uuid(2): item(2).digest})
-    assert not under_way.take(forged, 1.0).stored
+    assert not under_way.take(forged).stored
     assert (under_way.n_forged, under_way.n_unknown) == (1, 1)
-    assert under_way.take(Receipt({entry_uuid(1): ""}), 1.0).stored
+    assert under_way.take(Receipt({entry_uuid(1): ""})).stored
     for seq in range(2, 2 * MAX_KNOWN):
         under_way.send([item(seq)], "b", 0.0)
     assert len(under_way._known) == MAX_KNOWN
@@ -131,8 +153,9 @@ def test_a_request_to_delete_is_vouched_for_by_the_ids_in_it() -> None:
     handed = an_erasure(1)
     under_way = UnderWay(5)
     under_way.send([Item(handed, Content.ERASE)], "a", 0.0)
-    digest = "c5f0d3b8"
-    assert not under_way.take(Receipt({handed.uuid: digest}), 0.0).stored
+    assert not under_way.take(Receipt({handed.uuid: item(1).digest})).stored
+    vouched = hashlib.sha256(json.dumps([entry_uuid(1)]).encode()).hexdigest()
+    assert under_way.take(Receipt({handed.uuid: vouched})).stored
 
 
 NOON = 20_000 * DAY_S + DAY_S / 2

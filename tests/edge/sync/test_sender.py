@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -204,6 +205,32 @@ def test_while_nobody_answers_the_tries_grow_apart_and_what_waits_stays() -> Non
             far.down = False
             assert await scene.until(lambda: not monitor.waiting) < 310.0
             assert scene.sender.post.state().works
+
+    run_virtual(scenario())
+
+
+def test_an_old_urgent_alert_does_not_keep_the_tries_going() -> None:
+    async def scenario() -> None:
+        monitor, far = Monitor([an_alert(1, urgent=True)]), FarEnd()
+        far.down = True
+        async with Scene(monitor, far, chance=lambda: 1.0):
+            await asyncio.sleep(900.0)
+            n = len(far.tries_s)
+            assert n >= 30
+            await asyncio.sleep(7200.0)
+            assert len(far.tries_s) - n <= 26
+
+    run_virtual(scenario())
+
+
+def test_a_sink_the_monitor_does_not_know_is_said() -> None:
+    async def scenario() -> None:
+        async with Scene(Monitor(), FarEnd()) as scene:
+            await asyncio.sleep(1.0)
+            board = scene.sender.post.board
+            scene.sender.look(msgspec.structs.replace(board, queues=()))
+            await asyncio.sleep(0.1)
+            assert "no such sink" in scene.sender.post.state().quiet
 
     run_virtual(scenario())
 
