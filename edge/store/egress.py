@@ -26,8 +26,8 @@ from edge.store.database import Database
 from edge.store.eras import next_n
 from edge.store.stored import EraseRequest, Keep, Sent
 
-MAX_ERASED: Final = 100
-"""Messages in one request to delete."""
+MAX_ERASED: Final = 24
+"""Messages in one request to delete: as a transaction of a FHIR server it is one message still."""
 NOT_RECEIVED: Final = ("ping", "question", "erase")
 """Kinds that nobody has to delete: there is nothing in them."""
 

@@ -19,7 +19,8 @@ from edge.sync.fhir.summaries import PARTS
 from edge.sync.parcel import Item, Resource
 
 MAX_ERASED_AT_ONCE: Final = 24
-"""Ids whose deletion fits into one message (`edge.sync.parcel.MAX_PARCEL_BYTES`)."""
+"""Ids whose deletion fits into one message (`edge.sync.parcel.MAX_PARCEL_BYTES`); the store puts no
+more into one request."""
 
 
 def bundle(items: Sequence[Item]) -> Resource:

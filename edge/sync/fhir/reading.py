@@ -104,6 +104,24 @@ def facts(resources: Sequence[Mapping[str, Any]]) -> Facts:
     return told
 
 
+def columns(resources: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what lists show of an entry, as texts; nothing where it cannot be read.
+
+    An entry that cannot be read is stored all the same: it may be of a later version.
+    """
+    try:
+        told = facts(resources)
+    except ContentError:
+        return {}
+    return {
+        "patient": told.patient,
+        "rule": told.rule,
+        "priority": str(told.priority or ""),
+        "state": str(told.state or ""),
+        "at_utc": told.at_utc.isoformat(timespec="milliseconds") if told.at_utc else "",
+    }
+
+
 def _alert(issue: Mapping[str, Any]) -> Facts:
     _, version = _schema(issue, Content.ALERT)
     _is(issue["resourceType"], "DetectedIssue")

@@ -16,6 +16,7 @@ from edge.egress.messages import EraseOut
 from edge.egress.outbox import Handed
 from edge.egress.summary import AlertCountOut, CoverageOut
 from edge.records import AlertState, Kind, Meaning, Priority, Role
+from edge.store.egress import MAX_ERASED
 from edge.sync.fhir import SYSTEM, ContentError, bundle, device_of, erase_bundle, resources_of
 from edge.sync.fhir.bundles import MAX_ERASED_AT_ONCE, device_entry
 from edge.sync.fhir.codes import OWN
@@ -340,6 +341,7 @@ def test_a_request_to_delete_covers_all_that_an_entry_can_have_become():
         assert f"{entry['request']['url']}?{entry['request']['ifNoneExist']}" in urls
     many = erase_bundle(EraseOut(UUID, (UUID,) * MAX_ERASED_AT_ONCE, NOON))
     assert size(many) <= MAX_PARCEL_BYTES
+    assert MAX_ERASED <= MAX_ERASED_AT_ONCE  # what the store puts into one request
 
 
 def test_the_box_is_a_device_that_is_written_once():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.egress.allowed import Content
 from edge.sync.fhir import ContentError, resources_of
-from edge.sync.fhir.reading import facts
+from edge.sync.fhir.reading import columns, facts
 from tests.edge.sync.fhir.made import (
     ALERT,
     BOX,
@@ -61,6 +61,19 @@ def test_whatever_is_written_is_read(what):
         assert (told.priority, told.state, told.role) == (what.priority, what.state, what.role)
     else:
         assert told.epsilon == what.epsilon
+
+
+def test_lists_show_texts_and_nothing_of_what_cannot_be_read():
+    assert columns(over_the_wire(ALERT)) == {
+        "patient": PATIENT,
+        "rule": "very_low_spo2",
+        "priority": "high",
+        "state": "active",
+        "at_utc": "2026-11-22T12:00:00.000+00:00",
+    }
+    assert columns(over_the_wire(replace(SUMMARY, start_utc=None)))["at_utc"] == ""
+    assert all(type(one) is str for one in columns(over_the_wire(ALERT)).values())
+    assert columns([{"resourceType": "Flag"}]) == {}
 
 
 def drop(*path):
