@@ -57,6 +57,12 @@ def command(  # noqa: PLR0913  # each is an option of the command
     sound: Annotated[
         bool, typer.Option("--sound/--no-sound", help="Let the alarms be heard.")
     ] = False,
+    receiver: Annotated[
+        bool,
+        typer.Option(
+            "--receiver", help="With a sender and a receiver on this machine, and a cut between."
+        ),
+    ] = False,
     json: AsJson = False,
 ) -> int | None:
     """Watch a simulated patient: numbers, a trace, alarms that rise and end.
@@ -68,7 +74,15 @@ def command(  # noqa: PLR0913  # each is an option of the command
 
     In a terminal the key a acknowledges the alarm that speaks, and p pauses the sound or ends the
     pause. It is silent unless --sound is given: nobody expects a siren of a demo.
+
+    With --receiver it is the monitor itself, the sender and a receiver, three processes on this
+    machine: the receiver is killed in the midst, what should leave waits, and drains when it is
+    back; at the end what was made is compared with what came. 90 s, in real time.
     """
+    if receiver:
+        from edge.cli import _demo_receiver
+
+        return _demo_receiver.show(scenario, length_s, as_json=json)
     chosen = load_config(config, data_dir)
     settings = simulated.Settings(scenario=scenario, duration_s=length_s)
     rehearsal = _rehearsal(chosen, settings)
