@@ -60,10 +60,12 @@ class Routes:
         """Return over which interface a host would be reached; None: there is no way to it.
 
         A name may be of this home's own network, so any link is a way to it; where there is a
-        default route, that is taken for it. Empty: the host is this machine, or nobody knows.
+        default route, that is taken for it. Empty: the host is this machine (a path is), or nobody
+        knows.
         """
         address = _address(host)
-        if host in _LOCAL or (address is not None and address.is_loopback) or not self._known:
+        here = host in _LOCAL or "/" in host or (address is not None and address.is_loopback)
+        if here or not self._known:
             return ""
         if address is not None:
             return next((one.interface for one in self._found if address in one.net), None)

@@ -244,6 +244,7 @@ def test_without_a_route_only_this_machine_can_be_reached(tmp_path: Path) -> Non
     none = proc(tmp_path, ROUTE.splitlines()[0], ROUTE6.splitlines()[1])
     assert none.interface_to("clinic.example") is None
     assert none.interface_to("127.0.0.1") == none.interface_to("localhost") == ""
+    assert none.interface_to("/media/stick") == "", "a folder needs no network"
     local = proc(tmp_path, "\n".join(ROUTE.splitlines()[::2]))
     assert local.interface_to("8.8.8.8") is None
     assert local.interface_to("broker.local") == "eth0"
