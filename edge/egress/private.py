@@ -136,7 +136,7 @@ def share_of_day(epsilon_per_day: float, length_s: float) -> float:
     >>> share_of_day(2.4, 3600.0)
     0.1
     """
-    return round(epsilon_per_day * min(length_s, DAY_S) / DAY_S, 12)
+    return math.floor(epsilon_per_day * min(length_s, DAY_S) / DAY_S * 1e12 + 1e-3) / 1e12
 
 
 def blur(summary: SummaryOut, epsilon: float, seed: bytes) -> SummaryOut:

@@ -4,6 +4,8 @@ import copy
 import itertools
 import json
 import re
+from uuid import UUID as UUID_OF
+from uuid import uuid5
 
 import msgspec
 import pytest
@@ -20,6 +22,7 @@ from edge.store.egress import MAX_ERASED
 from edge.sync.fhir import SYSTEM, ContentError, bundle, device_of, erase_bundle, resources_of
 from edge.sync.fhir.bundles import MAX_ERASED_AT_ONCE, device_entry
 from edge.sync.fhir.codes import OWN
+from edge.sync.fhir.summaries import PARTS
 from edge.sync.parcel import MAX_PARCEL_BYTES, Item
 from tests.edge.sync.fhir.made import (
     ALERT,
@@ -298,6 +301,25 @@ def test_an_alert_says_nothing_but_its_fields_and_what_is_always_said(alert):
     own |= {re.sub(r"[^A-Za-z0-9_.:-]+", "_", alert.rule).strip("_") or "unknown", alert.uuid}
     times = {one for one in said - always - own if not re.match(r"\d{4}-\d\d-\d\dT", one)}
     assert times == set()
+
+
+@given(summaries)
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+def test_a_summary_says_nothing_but_its_fields_and_what_is_always_said(summary):
+    always = texts_in(resources(replace(SUMMARY, start_utc=None)))
+    for epsilon in (0.0, 1.0):
+        for quality in TimeQuality:
+            always |= texts_in(resources(replace(SUMMARY, epsilon=epsilon, time_quality=quality)))
+    fields = {
+        "".join(c if c.isprintable() else " " for c in one).strip()
+        for one in (summary.box, summary.patient)
+    }
+    names = [*(one.rule for one in summary.alerts), *(one.signal for one in summary.coverage)]
+    fields |= {re.sub(r"[^A-Za-z0-9_.:-]+", "_", one).strip("_") or "unknown" for one in names}
+    fields |= {summary.uuid, "unknown"}
+    fields |= {str(uuid5(UUID_OF(summary.uuid), name)) for name in PARTS}
+    said = texts_in(resources(summary)) - always - fields
+    assert {one for one in said if not re.match(r"\d{4}-\d\d-\d\dT", one)} == set()
 
 
 def texts_in(told):
