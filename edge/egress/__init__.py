@@ -17,6 +17,8 @@ without being listed there fails.
     departure   one message on its way out, as the ledger keeps it
     outbox      what the sender is handed: what waits, and entry by entry
     numbers     how a patient is now, for a display in the home
+    private     blurred summaries: differential privacy, and what of the budget is spent
+    noise       how these are blurred, exactly
     consent     which kinds people let leave
 
 Pure: no clock, no disk, no network.

@@ -11,9 +11,7 @@ trusted with the truth (local model).
 - Budgets add up over the numbers of a summary and over summaries (sequential composition), and
   what is computed from the output costs nothing: Dwork, Roth, "The algorithmic foundations of
   differential privacy" (2014), doi:10.1561/0400000042, 2.1 and 3.5.
-- The noise is drawn with whole numbers alone: floating-point noise can be told apart (Mironov, CCS
-  2012, doi:10.1145/2382196.2382264). Sampler: Canonne, Kamath, Steinke, "The discrete Gaussian for
-  differential privacy" (2020), arXiv:2004.00010, algorithms 1 and 2; exact, given fair bits.
+- The noise is exact (`edge.egress.noise`).
 - The bits are HMAC-SHA256, by a secret of the box, of the summary's id and the number's name: the
   same summary always gets the same noise, so asking twice tells nothing more. With that the bound
   holds against whoever cannot break HMAC, not against anybody at all.
@@ -42,8 +40,6 @@ Pure: the secret is handed in.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
@@ -53,6 +49,7 @@ import msgspec
 
 from edge.egress import EgressError
 from edge.egress.bounds import checked
+from edge.egress.noise import Bits, draw
 from edge.egress.summary import CoverageOut, SummaryOut, Vital, VitalOut
 
 MIN_SEED_BYTES: Final = 16
@@ -281,59 +278,6 @@ def spent(told: Iterable[Told]) -> tuple[Spent, ...]:
         )
         for key, some in sorted(sums.items())
     )
-
-
-class Bits:
-    """Fair bits, the same for the same secret and name."""
-
-    def __init__(self, seed: bytes, name: str) -> None:
-        self._seed, self._name = seed, name.encode()
-        self._n_blocks = self._held = self._n_held = 0
-
-    def below(self, n: int) -> int:
-        """Return a whole number of 0 to n - 1, each as likely."""
-        k = (n - 1).bit_length()
-        while True:
-            found = self._take(k)
-            if found < n:
-                return found
-
-    def _take(self, k: int) -> int:
-        while self._n_held < k:
-            text = self._name + b"\0" + self._n_blocks.to_bytes(8, "big")
-            block = hmac.digest(self._seed, text, hashlib.sha256)
-            self._held |= int.from_bytes(block, "big") << self._n_held
-            self._n_held += 256
-            self._n_blocks += 1
-        taken = self._held & ((1 << k) - 1)
-        self._held >>= k
-        self._n_held -= k
-        return taken
-
-
-def draw(scale: Fraction, bits: Bits) -> int:
-    """Return noise: k with a probability that falls as exp(-|k| / scale), exactly."""
-    t, s = scale.numerator, scale.denominator
-    while True:
-        u = bits.below(t)
-        if not _happens(u, t, bits):
-            continue
-        v = 0
-        while _happens(1, 1, bits):
-            v += 1
-        size = (u + t * v) // s
-        negative = bits.below(2) == 1
-        if negative and size == 0:
-            continue  # there is one zero only
-        return -size if negative else size
-
-
-def _happens(a: int, b: int, bits: Bits) -> bool:
-    """Return True with the probability exp(-a / b), for a not above b."""
-    k = 1
-    while bits.below(b * k) < a:
-        k += 1
-    return k % 2 == 1
 
 
 def _count(name: str, most: float) -> Number:

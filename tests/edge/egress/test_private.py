@@ -14,13 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.egress import EgressError
+from edge.egress.noise import Bits, draw
 from edge.egress.private import (
     RANGES,
-    Bits,
     Number,
     Told,
     blur,
-    draw,
     medians,
     numbers_of,
     release,

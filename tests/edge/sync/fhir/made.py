@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 
 from edge.clock import TimeQuality
 from edge.egress.alert import AlertOut, VitalsOut
+from edge.egress.allowed import Content
 from edge.egress.messages import HeartbeatOut
 from edge.egress.outbox import Handed
 from edge.egress.summary import AlertCountOut, CoverageOut, SummaryOut, Vital, VitalOut
 from edge.records import AlertState, Kind, Meaning, Priority, Role
+from edge.sync.fhir import resources_of
+from edge.sync.parcel import Item
 
 UUID = "3f2b0c9e-7a51-4c1e-9d55-0d7e6f1a2b3c"
 OTHER = "9a1be0d4-55c3-4f7e-8a1e-2f60c9d8e7b1"
@@ -44,6 +47,19 @@ def handed(what):
     if isinstance(what, AlertOut):
         return Handed(what.uuid, 1, alert=what)
     return Handed(what.uuid, 1, summary=what)
+
+
+def resources(what):
+    return resources_of(handed(what))
+
+
+def items(*entries):
+    return [
+        Item(
+            handed(one), Content.ALERT if hasattr(one, "rule") else Content.SUMMARY, resources(one)
+        )
+        for one in entries
+    ]
 
 
 uuids = st.uuids(version=4).map(str)
