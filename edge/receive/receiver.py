@@ -21,8 +21,9 @@ from edge.receive.desk import Desk
 from edge.receive.ingress import Ingress
 from edge.receive.signing import public_text, signing_key
 from edge.receive.silence import SilenceWatch
-from edge.receive.store import FACTS, Arrived, Database, Facts, Kept, Store, StoreError
+from edge.receive.store import Arrived, Database, Facts, Kept, Store, StoreError
 from edge.receive.subscription import Subscription
+from edge.receive.tables import FACTS
 from edge.sync import wire
 from edge.sync.bounded import Broker
 
@@ -140,7 +141,12 @@ class Receiver:
         if broker is None:
             return None
         chance = random.Random().random  # noqa: S311  # spreads reconnections, no secret
-        return Subscription(broker, self._plan.group, self._desk, clock.now_s, chance)
+
+        def told(why: str) -> None:
+            record = {"record": "broker_away", "why": why} if why else {"record": "listening"}
+            self._say({**record, "broker": broker.host})
+
+        return Subscription(broker, self._plan.group, self._desk, clock.now_s, chance, told)
 
     def _start(self) -> dict[str, Any]:
         plan = self._plan

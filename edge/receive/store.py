@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import msgspec
 
 from edge.egress.bounds import cut
+from edge.receive.tables import FACTS, HEARD, INSERT, TABLES
 from edge.sync.parcel import Receipt
 from edge.sync.wire import Envelope, fault_of
 
@@ -22,67 +23,8 @@ Row: TypeAlias = tuple[Any, ...]
 Facts: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, str]]
 """Resources -> what a list shows of them: patient, rule, priority, state, at_utc."""
 
-FACTS: Final = ("patient", "rule", "priority", "state", "at_utc")
 _AT_ONCE: Final = 400
 """Ids in one question; SQLite takes 999 values."""
-
-TABLES: Final = (
-    """
-    CREATE TABLE IF NOT EXISTS entries (
-        box TEXT NOT NULL,
-        uuid TEXT NOT NULL,
-        seq BIGINT NOT NULL,
-        kind TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        early BIGINT NOT NULL,
-        content TEXT,
-        received_s DOUBLE PRECISION NOT NULL,
-        patient TEXT NOT NULL DEFAULT '',
-        rule TEXT NOT NULL DEFAULT '',
-        priority TEXT NOT NULL DEFAULT '',
-        state TEXT NOT NULL DEFAULT '',
-        at_utc TEXT NOT NULL DEFAULT '',
-        PRIMARY KEY (box, uuid)
-    )
-    """,
-    "CREATE INDEX IF NOT EXISTS entries_in_order ON entries (box, kind, seq)",
-    """
-    CREATE TABLE IF NOT EXISTS boxes (
-        box TEXT PRIMARY KEY,
-        first_s DOUBLE PRECISION NOT NULL,
-        heard_s DOUBLE PRECISION NOT NULL,
-        heartbeat TEXT,
-        n_copies BIGINT NOT NULL DEFAULT 0,
-        n_conflicts BIGINT NOT NULL DEFAULT 0,
-        n_refused BIGINT NOT NULL DEFAULT 0
-    )
-    """,
-    """
-    CREATE TABLE IF NOT EXISTS silences (
-        box TEXT NOT NULL,
-        since_s DOUBLE PRECISION NOT NULL,
-        noticed_s DOUBLE PRECISION NOT NULL,
-        ended_s DOUBLE PRECISION,
-        PRIMARY KEY (box, since_s)
-    )
-    """,
-)
-
-_INSERT: Final = """
-    INSERT INTO entries (box, uuid, seq, kind, digest, early, content, received_s,
-                         patient, rule, priority, state, at_utc)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-"""
-_HEARD: Final = """
-    INSERT INTO boxes (box, first_s, heard_s, heartbeat, n_copies, n_conflicts, n_refused)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (box) DO UPDATE SET
-        heard_s = excluded.heard_s,
-        heartbeat = COALESCE(excluded.heartbeat, boxes.heartbeat),
-        n_copies = boxes.n_copies + excluded.n_copies,
-        n_conflicts = boxes.n_conflicts + excluded.n_conflicts,
-        n_refused = boxes.n_refused + excluded.n_refused
-"""
 
 
 class StoreError(Exception):
@@ -245,12 +187,12 @@ class Store:
         with self._database.transaction():
             before = self._held(batch)
             # In the order of their keys, so that two receivers never wait for each other.
-            self._database.run_all(_INSERT, _rows(batch))
+            self._database.run_all(INSERT, _rows(batch))
             self._revive(batch, before)
             held = self._held(batch)
             kept = [_kept(one, before, held) for one in batch]
             self._erase(batch)
-            self._database.run_all(_HEARD, sorted(_heard(batch, kept)))
+            self._database.run_all(HEARD, sorted(_heard(batch, kept)))
         return kept
 
     def entries(self, box: str = "", kind: str = "", limit: int = 1_000) -> list[Row]:
@@ -349,7 +291,7 @@ class Store:
         keys = sorted(gone)
         empty = [""] * len(FACTS)
         self._database.run_all(
-            _INSERT, [(*key, 0, "erased", "", 0, None, gone[key], *empty) for key in keys]
+            INSERT, [(*key, 0, "erased", "", 0, None, gone[key], *empty) for key in keys]
         )
         self._database.run_all(
             "UPDATE entries SET content = NULL, patient = '', rule = '', priority = '', "

@@ -37,6 +37,8 @@ class Subscription:
         the broker keeps it while it is away.
     now_s, chance : Callable
         Any clock that never steps; uniform in 0..1.
+    told : Callable
+        Is told why the broker is away, and (empty) that it is listened to; from another thread.
 
     Attributes
     ----------
@@ -51,8 +53,10 @@ class Subscription:
         desk: Desk,
         now_s: Callable[[], float],
         chance: Callable[[], float],
+        told: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._broker, self._desk, self._now_s, self._chance = broker, desk, now_s, chance
+        self._told = told
         self._topic = f"$share/{group}/{wire.UP_OF_ALL}" if group else wire.UP_OF_ALL
         self.since_s: float | None = None
         self.trouble = "not connected yet"
@@ -96,11 +100,13 @@ class Subscription:
     def _came(self) -> None:
         self._n_failed = 0
         self.since_s, self.trouble = self._now_s(), ""
-        _log.info("listening", broker=self._broker.host, topic=self._topic)
+        _log.info("listening", topic=self._topic)
+        self._told("")
 
     def _gone(self, why: str) -> None:
         if why != self.trouble and not self._ended.is_set():
             _log.warning("the broker is away", why=why)
+            self._told(why)
         self.since_s, self.trouble = None, why
         self._down.set()
 

@@ -159,6 +159,7 @@ def test_what_was_not_stored_is_never_vouched_for(tmp_path: Path) -> None:
         blocker.close()
 
     with Mosquitto(tmp_path / "broker") as broker, receiving(tmp_path, broker) as receiver:
+        receiver.until("listening")
         asyncio.run(main(receiver.said[0]["receipt_key"]))
 
 
@@ -177,6 +178,8 @@ def test_two_receivers_share_what_comes_and_one_may_die(tmp_path: Path) -> None:
         one = receiving(tmp_path, broker, "--shared", "ward")
         other = receiving(tmp_path, broker, "--shared", "ward", name="other")
         with one, other:
+            for each in (one, other):
+                each.until("listening")
             assert one.said[0]["receipt_key"] == other.said[0]["receipt_key"]
             asyncio.run(main(one.said[0]["receipt_key"]))
             shares = [
@@ -201,6 +204,7 @@ def test_a_box_that_falls_silent_is_named_once_and_not_while_the_broker_is_away(
         receiving(tmp_path, broker, "--silence-s", "3") as receiver,
     ):
         key = receiver.said[0]["receipt_key"]
+        receiver.until("listening")
         asyncio.run(speak(key))
         receiver.until("heartbeat")
         assert receiver.until("silence", 15.0)["box"] == "pi-7"
@@ -208,6 +212,8 @@ def test_a_box_that_falls_silent_is_named_once_and_not_while_the_broker_is_away(
         assert receiver.until("speaks_again", 15.0)["box"] == "pi-7"
         broker.kill()
         asyncio.run(asyncio.sleep(6.0))
-        assert [said["record"] for said in receiver.said].count("silence") == 1
+        said = [one["record"] for one in receiver.said]
+        assert said.count("silence") == 1
+        assert "broker_away" in said
         broker.start()  # and listens for 3 s before it accuses anybody
         assert receiver.until("silence", 30.0)["box"] == "pi-7"
