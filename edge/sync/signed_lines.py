@@ -59,31 +59,42 @@ class Marker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Signer:
-    """Signs; the key is made in a folder of ours when it is first needed."""
+    """Signs, with a key that is made in a folder of ours where there is none yet.
+
+    Raises
+    ------
+    SignatureError
+        The key cannot be read or made.
+    """
 
     def __init__(self, sync_dir: Path) -> None:
         self._dir = sync_dir
-        self._key: Ed25519PrivateKey | None = None
+        try:
+            self._key = _read_or_make(sync_dir)
+        except (OSError, ValueError) as error:
+            raise SignatureError(
+                f"{sync_dir / KEY_FILE} cannot be used ({error}): nothing is written unsigned"
+            ) from error
 
     @property
     def public_key(self) -> str:
         """The public key, raw, in base64."""
-        return base64.b64encode(self._own().public_key().public_bytes_raw()).decode()
+        return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
     def signed(self, lines: Sequence[bytes]) -> bytes:
-        """Return a file of these lines; the same lines give the same bytes.
+        """Return a file of these lines; the same lines give the same bytes."""
+        content = b"".join(line + b"\n" for line in lines)
+        signature = base64.b64encode(self._key.sign(content))
+        return content + b'{"ed25519":"' + signature + b'"}\n'
+
+    def marker(self, box: str, medium: str) -> Marker:
+        """Return who writes here, vouched for by the box's certificate where there is one.
 
         Raises
         ------
         SignatureError
-            The key cannot be read or made.
+            The certificate's key cannot be used.
         """
-        content = b"".join(line + b"\n" for line in lines)
-        signature = base64.b64encode(self._own().sign(content))
-        return content + b'{"ed25519":"' + signature + b'"}\n'
-
-    def marker(self, box: str, medium: str) -> Marker:
-        """Return who writes here, vouched for by the box's certificate where there is one."""
         key = self.public_key
         plain = Marker("homeward-folder/1", box, medium, key)
         crt, private = self._dir / "box.crt", self._dir / "box.key"
@@ -100,16 +111,6 @@ class Signer:
             return plain
         vouched = base64.b64encode(own.sign(_VOUCHED + key.encode(), ec.ECDSA(SHA256())))
         return msgspec.structs.replace(plain, certificate=certificate, vouched=vouched.decode())
-
-    def _own(self) -> Ed25519PrivateKey:
-        if self._key is None:
-            try:
-                self._key = _read_or_make(self._dir)
-            except (OSError, ValueError) as error:
-                raise SignatureError(
-                    f"{self._dir / KEY_FILE} cannot be used ({error}): nothing is written unsigned"
-                ) from error
-        return self._key
 
 
 def _read_or_make(folder: Path) -> Ed25519PrivateKey:

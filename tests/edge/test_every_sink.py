@@ -28,6 +28,7 @@ from edge.config.fields import meaning
 from edge.discover import discover, plugin_names
 from edge.egress.allowed import Content
 from edge.secret import SecretError, read_secret
+from edge.store.egress import MAX_ERASED
 from edge.sync import SyncError, posting, publisher
 from edge.sync.parcel import MAX_PARCEL_BYTES, Item, Parcel, Receipt
 from edge.sync.sinks import SEND_S, Opened, Place, Sink, SinkError, mqtt
@@ -92,12 +93,12 @@ def opened(sink: Sink, place: Place, port: int = 1, scheme: str = "http") -> Ope
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "WHOLE_S", 1.0)
-    monkeypatch.setattr(posting, "BODY_S", 0.5)
-    monkeypatch.setattr(mqtt, "CONNECT_S", 1.0)
-    monkeypatch.setattr(mqtt, "TAKEN_S", 1.0)
-    monkeypatch.setattr(publisher, "CONNECT_S", 1.0)
-    monkeypatch.setattr(publisher, "ACKNOWLEDGED_S", 1.0)
+    monkeypatch.setattr(posting, "WHOLE_S", 0.3)
+    monkeypatch.setattr(posting, "BODY_S", 0.2)
+    monkeypatch.setattr(mqtt, "CONNECT_S", 0.3)
+    monkeypatch.setattr(mqtt, "TAKEN_S", 0.3)
+    monkeypatch.setattr(publisher, "CONNECT_S", 0.3)
+    monkeypatch.setattr(publisher, "ACKNOWLEDGED_S", 0.3)
 
 
 def timeless(body: bytes) -> bytes:
@@ -228,6 +229,8 @@ def test_a_request_to_delete_is_packed_whole(sink: Sink, place: Place) -> None:
     gone = [erasure(n, [uuid_of(100 + n)]) for n in (7, 8)]
     parcel = opened(sink, place).pack(Content.ERASE, gone)
     assert parcel.kind is Content.ERASE
+    most = erasure(9, [uuid_of(100 + n) for n in range(MAX_ERASED)])
+    assert len(opened(sink, place).pack(Content.ERASE, [most]).body) <= MAX_PARCEL_BYTES
     assert list(parcel.items) == gone[: len(parcel.items)]
     if sink.takes & RECORDS:
         assert uuid_of(107).encode() in parcel.body

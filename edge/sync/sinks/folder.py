@@ -68,7 +68,7 @@ class Folder:
     Raises
     ------
     SyncError
-        No path is given.
+        No path is given, or the key cannot be used.
     """
 
     def __init__(self, settings: Settings, place: Place) -> None:
@@ -78,7 +78,10 @@ class Folder:
                 f'mounted, path = "/mnt/stick"'
             )
         self._place = place
-        self._signer = Signer(place.sync_dir)
+        try:
+            self._signer = Signer(place.sync_dir)
+        except SignatureError as error:
+            raise SyncError(f"[[sinks]] {place.name}: {error}") from error
         self._medium = Medium(
             settings.path,
             place.sync_dir / f"folder-{place.name}.json",
@@ -89,7 +92,7 @@ class Folder:
         )
         self._idle = threading.Event()
         self._idle.set()
-        self.host = str(settings.path)[-255:]
+        self.host = "localhost"  # this machine: no network is needed, and none is waited for
         self.uses_tls = False
         self.window = MAX_HANDED
         self.receipts: asyncio.Queue[Receipt] = asyncio.Queue(MAX_RECEIPTS)
@@ -107,8 +110,6 @@ class Folder:
             return self._signer.signed([wire.pack(box, [item], None)[0] for item in items])
         except wire.WireError as error:
             raise SinkError(str(error), refused=True) from error
-        except SignatureError as error:
-            raise SinkError(str(error)) from error
 
     async def send(self, parcel: Parcel) -> None:
         """Write it, and read it back."""

@@ -16,6 +16,7 @@ import pytest
 
 from edge.egress.allowed import Content
 from edge.sync import SyncError, medium, wire
+from edge.sync.network import Routes
 from edge.sync.parcel import MAX_PARCEL_BYTES, Item, Receipt
 from edge.sync.signed_lines import Marker, SignatureError, key_of, verified
 from edge.sync.sinks import SinkError, folder
@@ -278,11 +279,19 @@ def test_a_certificate_vouches_for_the_folders_key(tmp_path: Path, stick: Path) 
             key_of(*wrong)
 
 
-def test_a_key_that_is_none_stops_the_writing(tmp_path: Path, stick: Path) -> None:
-    sink = opened(tmp_path, stick)
+def test_a_key_that_is_none_is_told_at_the_start(tmp_path: Path, stick: Path) -> None:
+    """Not when it is packed: what cannot be packed is set aside."""
+    opened(tmp_path, stick)
     (tmp_path / "sync" / "folder.key").write_bytes(b"junk")
-    with pytest.raises(SinkError, match="unsigned"):
-        sink.pack(Content.ALERT, items(1))
+    with pytest.raises(SyncError, match="unsigned"):
+        opened(tmp_path, stick)
+
+
+def test_a_stick_waits_for_no_network(tmp_path: Path, stick: Path) -> None:
+    sink = opened(tmp_path, stick)
+    assert Routes(()).interface_to(sink.host) == ""
+    assert Routes(()).interface_to("clinic.example") is None
+    assert not sink.uses_tls
 
 
 def test_as_many_as_fit_are_in_a_file(tmp_path: Path, stick: Path) -> None:
