@@ -20,7 +20,7 @@ from edge.cli._shared import (
     print_json,
 )
 from edge.enrol.authority import BROKER, Authority, Issued, create
-from edge.enrol.broker import PORT, mosquitto_acl, mosquitto_conf
+from edge.enrol.broker import PORT, mosquitto_acl, mosquitto_conf, nats_conf
 from edge.enrol.chain import receiver_key
 from edge.enrol.folder import MAX_BYTES, read_bounded, write_file
 from edge.enrol.leaves import LEAF_DAYS
@@ -28,6 +28,7 @@ from edge.enrol.request import common_name, fingerprint_of, read_request
 
 PASSPHRASE_FILE: Final = "HOMEWARD_CA_PASSPHRASE_FILE"  # noqa: S105  # a variable's name
 STATE: Final = Path("/var/lib/mosquitto")
+NATS_STATE: Final = Path("/var/lib/nats")
 
 Folder: TypeAlias = Annotated[
     Path | None,
@@ -294,6 +295,31 @@ def mosquitto(
     typer.echo(
         f"{write / 'mosquitto.conf'}: `chown mosquitto {write / 'broker.key'}`, then "
         f"`mosquitto -c {write / 'mosquitto.conf'}`"
+    )
+    return DONE
+
+
+@APP.command("nats")
+@guarded
+def nats(
+    config: ConfigFile = None,
+    folder: Folder = None,
+    *,
+    state: Annotated[
+        Path, typer.Option("--state", metavar="DIR", help="Where the broker keeps what waits.")
+    ] = NATS_STATE,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
+) -> int:
+    """Print what makes a nats-server take the boxes of this authority, by name: a line each."""
+    place = _place(config, folder)
+    now_utc_s = _now_utc_s()
+    valid = [one for one in Authority(place, _passphrase).issued() if one.is_valid(now_utc_s)]
+    named = {of: {one.name for one in valid if one.purpose == of} for of in ("box", "receiver")}
+    typer.echo(
+        nats_conf(
+            place.absolute(), state.absolute(), list(named["box"]), list(named["receiver"]), port
+        ),
+        nl=False,
     )
     return DONE
 

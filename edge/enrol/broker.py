@@ -71,12 +71,63 @@ max_keepalive 3600
 """
 
 
-def nats_user(box: str) -> str:
-    """Return a user of nats-server for one box (its MQTT listener with ``verify_and_map``)."""
+def nats_user(name: str, *, receives: bool = False) -> str:
+    """Return a user of nats-server: a box, or a receiver, known by its certificate alone."""
+    who = "*" if receives else name
+    up, receipt = _subject(up_topic(who)), _subject(receipt_topic(who))
+    # A topic of MQTT that ends in # is two subjects: with, and without what comes below.
+    publish = [receipt] if receives else [f"{up}.>"]
+    subscribe = [up, f"{up}.>"] if receives else [receipt]
     return (
-        f'{{user: "{box}", permissions: {{publish: "{_subject(up_topic(box))}.>", '
-        f'subscribe: ["{_subject(receipt_topic(box))}", "$MQTT.sub.>"]}}}}'
+        f'{{user: "{name}", permissions: {{publish: {_listed(publish)}, '
+        f"subscribe: {_listed([*subscribe, '$MQTT.sub.>'])}}}}}"
     )
+
+
+def nats_conf(
+    folder: Path, state: Path, boxes: Sequence[str], receivers: Sequence[str], port: int = PORT
+) -> str:
+    """Return a configuration of nats-server with JetStream and its MQTT listener: of one node.
+
+    It knows no list of certificates that were taken back: a box is let in as long as it is
+    listed here.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``ca.crt``, ``broker.crt`` and ``broker.key``.
+    state : Path
+        Where it keeps what waits for receivers.
+    """
+    users = [nats_user(name) for name in sorted(boxes)]
+    users += [nats_user(name, receives=True) for name in sorted(receivers)]
+    listed = "\n    ".join(users)
+    # Users have no password: whatever listens has to go by certificates, NATS's own port too.
+    tls = (
+        f'tls {{cert_file: "{folder}/broker.crt", key_file: "{folder}/broker.key", '
+        f'ca_file: "{folder}/ca.crt", verify_and_map: true}}'
+    )
+    return f"""\
+# Homeward: boxes and receivers show a certificate of the clinic's CA; nobody else gets in.
+server_name: homeward
+listen: "127.0.0.1:4222"
+{tls}
+max_payload: {MAX_PACKET_BYTES}
+jetstream {{store_dir: "{state}"}}
+mqtt {{
+  listen: "0.0.0.0:{port}"
+  {tls}
+}}
+authorization {{
+  users: [
+    {listed}
+  ]
+}}
+"""
+
+
+def _listed(subjects: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{one}"' for one in subjects) + "]"
 
 
 def emqx_acl() -> str:
