@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated
 
 import typer
 
 from edge.cli import DONE, guarded
-from edge.cli._shared import (
-    AsJson,
-    CommandError,
-    ConfigFile,
-    channel_defaults,
-    find_config,
-    print_json,
+from edge.cli._ca import (
+    Days,
+    Folder,
+    ca_folder,
+    facts,
+    new_passphrase,
+    passphrase,
+    read_file,
+    utc_text,
+    wall_s,
 )
-from edge.enrol.authority import BROKER, Authority, Issued, create
-from edge.enrol.broker import PORT, mosquitto_acl, mosquitto_conf, nats_conf
+from edge.cli._ca_broker import broker, mosquitto, nats, receiver
+from edge.cli._shared import AsJson, CommandError, ConfigFile, print_json
+from edge.enrol.authority import Authority, Issued, create
 from edge.enrol.chain import receiver_key
-from edge.enrol.folder import MAX_BYTES, read_bounded, write_file
+from edge.enrol.folder import MAX_BYTES
 from edge.enrol.leaves import LEAF_DAYS
 from edge.enrol.request import common_name, fingerprint_of, read_request
-
-PASSPHRASE_FILE: Final = "HOMEWARD_CA_PASSPHRASE_FILE"  # noqa: S105  # a variable's name
-STATE: Final = Path("/var/lib/mosquitto")
-NATS_STATE: Final = Path("/var/lib/nats")
-
-Folder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--folder",
-        metavar="DIR",
-        help="Of the authority; default: ca in the data folder.",
-        show_default=False,
-    ),
-]
-Days: TypeAlias = Annotated[
-    int, typer.Option("--days", min=1, max=825, help="How long the certificate holds.")
-]
 
 APP = typer.Typer(
     help="An authority that vouches for boxes, receivers and the broker.",
@@ -76,14 +61,14 @@ def init(
 
     Called again with --receipt-key alone it remembers that key for the boxes to come.
     """
-    place = _place(config, folder)
+    place = ca_folder(config, folder)
     known = (place / "ca.crt").exists()
     if known and receipt_key is not None:
-        authority = Authority(place, _passphrase)
+        authority = Authority(place, passphrase)
     else:
-        authority = create(place, name, _new_passphrase() if protect else "", _now_utc_s())
+        authority = create(place, name, new_passphrase() if protect else "", wall_s())
     if receipt_key is not None:
-        authority.keep_receipt_key(receiver_key(_read(receipt_key)))
+        authority.keep_receipt_key(receiver_key(read_file(receipt_key)))
     made = fingerprint_of(authority.certificate)
     if json:
         print_json({"record": "ca", "folder": str(place), "fingerprint": made, "new": not known})
@@ -118,17 +103,17 @@ def sign(  # noqa: PLR0913  # each is an option of the command
     json: AsJson = False,
 ) -> int:
     """Sign a box's request, when it is that box's: the fingerprint says so."""
-    authority = Authority(_place(config, folder), _passphrase)
-    content = sys.stdin.buffer.read(MAX_BYTES) if str(request) == "-" else _read(request)
+    authority = Authority(ca_folder(config, folder), passphrase)
+    content = sys.stdin.buffer.read(MAX_BYTES) if str(request) == "-" else read_file(request)
     if not fingerprint and not yes:
         _compare(content)
     issued, bundle = authority.sign(
-        content, _now_utc_s(), fingerprint=fingerprint, again=again, days=days
+        content, wall_s(), fingerprint=fingerprint, again=again, days=days
     )
     target = out or Path(f"{issued.name}.pem")
     target.write_bytes(bundle)
     if json:
-        print_json({"record": "signed", "file": str(target), **_facts(issued)})
+        print_json({"record": "signed", "file": str(target), **facts(issued)})
     else:
         typer.echo(
             f"{target}: hand it to {issued.name}; there: `homeward enrol --install {target.name}`"
@@ -155,18 +140,18 @@ def _compare(content: bytes) -> None:
 @guarded
 def list_(config: ConfigFile = None, folder: Folder = None, *, json: AsJson = False) -> int:
     """List every certificate it ever signed."""
-    issued = Authority(_place(config, folder), _passphrase).issued()
-    now_utc_s = _now_utc_s()
+    issued = Authority(ca_folder(config, folder), passphrase).issued()
+    now_utc_s = wall_s()
     if json:
         for one in issued:
-            print_json({"record": "certificate", **_facts(one)})
+            print_json({"record": "certificate", **facts(one)})
         n_valid = sum(one.is_valid(now_utc_s) for one in issued)
         print_json({"record": "certificates", "n": len(issued), "n_valid": n_valid})
         return DONE
     from edge.cli._tables import console, table
 
     rows = [
-        (one.name, one.purpose, _state(one, now_utc_s), _utc(one.ends_s)[:10], one.serial)
+        (one.name, one.purpose, _state(one, now_utc_s), utc_text(one.ends_s)[:10], one.serial)
         for one in issued
     ]
     console().print(table("Certificates", ("name", "of a", "", "until", "number"), rows))
@@ -175,7 +160,7 @@ def list_(config: ConfigFile = None, folder: Folder = None, *, json: AsJson = Fa
 
 def _state(one: Issued, now_utc_s: float) -> str:
     if one.revoked_s:
-        return f"revoked {_utc(one.revoked_s)[:10]}"
+        return f"revoked {utc_text(one.revoked_s)[:10]}"
     return "valid" if one.is_valid(now_utc_s) else "ended"
 
 
@@ -189,10 +174,10 @@ def revoke(
     json: AsJson = False,
 ) -> int:
     """Take certificates back: of a box that was lost, or of a key somebody else may have."""
-    place = _place(config, folder)
-    for one in Authority(place, _passphrase).revoke(named, _now_utc_s()):
+    place = ca_folder(config, folder)
+    for one in Authority(place, passphrase).revoke(named, wall_s()):
         if json:
-            print_json({"record": "revoked", **_facts(one)})
+            print_json({"record": "revoked", **facts(one)})
         else:
             typer.echo(f"{one.name} {one.serial}: taken back")
     typer.echo(
@@ -203,181 +188,5 @@ def revoke(
     return DONE
 
 
-@APP.command("broker")
-@guarded
-def broker(
-    hosts: Annotated[list[str], typer.Argument(metavar="HOST...", help="As boxes reach it.")],
-    config: ConfigFile = None,
-    folder: Folder = None,
-    *,
-    days: Days = LEAF_DAYS,
-    json: AsJson = False,
-) -> int:
-    """Make key and certificate of the broker: for a host name or address, or several."""
-    return _equip(BROKER, hosts, config, folder, days, json=json)
-
-
-@APP.command("receiver")
-@guarded
-def receiver(  # each is an option of the command
-    hosts: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[HOST...]", help="As boxes reach it, where it takes HTTPS."),
-    ] = None,
-    config: ConfigFile = None,
-    folder: Folder = None,
-    *,
-    name: Annotated[
-        str, typer.Option("--name", help="receiver; a second one: receiver-2.")
-    ] = "receiver",
-    days: Days = LEAF_DAYS,
-    json: AsJson = False,
-) -> int:
-    """Make key and certificate of a receiver: it may read what all boxes write."""
-    return _equip(name, hosts or [], config, folder, days, json=json)
-
-
-def _equip(  # as above
-    name: str,
-    hosts: list[str],
-    config: Path | None,
-    folder: Path | None,
-    days: int,
-    *,
-    json: bool,
-) -> int:
-    place = _place(config, folder)
-    issued = Authority(place, _passphrase).equip(name, hosts, _now_utc_s(), days)
-    if json:
-        print_json({"record": "signed", "file": str(place / f"{name}.crt"), **_facts(issued)})
-    else:
-        typer.echo(f"{place / name}.crt and .key: until {_utc(issued.ends_s)[:10]}")
-    return DONE
-
-
-@APP.command("mosquitto")
-@guarded
-def mosquitto(
-    config: ConfigFile = None,
-    folder: Folder = None,
-    *,
-    write: Annotated[
-        Path | None,
-        typer.Option(
-            "--write",
-            metavar="DIR",
-            help="Put it into this folder, with certificates, key and list of those taken back.",
-        ),
-    ] = None,
-    state: Annotated[
-        Path, typer.Option("--state", metavar="DIR", help="Where the broker keeps what waits.")
-    ] = STATE,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
-) -> int:
-    """Print what makes a mosquitto take certificates of this authority, and nobody else."""
-    place = _place(config, folder)
-    authority = Authority(place, _passphrase)
-    now_utc_s = _now_utc_s()
-    names = {one.name for one in authority.issued() if one.purpose == "receiver"}
-    conf = mosquitto_conf((write or place).absolute(), state.absolute(), port)
-    acl = mosquitto_acl(sorted(names | {"receiver"}))
-    if write is None:
-        typer.echo(f"# mosquitto.conf\n{conf}\n# acl: a file beside it\n{acl}", nl=False)
-        return DONE
-    if not any(one.purpose == "broker" and one.is_valid(now_utc_s) for one in authority.issued()):
-        raise CommandError("the broker has no certificate yet: `homeward receive ca broker HOST`")
-    write.mkdir(mode=0o755, parents=True, exist_ok=True)
-    for name in ("ca.crt", "crl.pem", "broker.crt"):
-        write_file(write / name, _read(place / name), 0o644)
-    write_file(write / "broker.key", _read(place / "broker.key"))
-    write_file(write / "acl", acl.encode(), 0o644)
-    write_file(write / "mosquitto.conf", conf.encode(), 0o644)
-    typer.echo(
-        f"{write / 'mosquitto.conf'}: `chown mosquitto {write / 'broker.key'}`, then "
-        f"`mosquitto -c {write / 'mosquitto.conf'}`"
-    )
-    return DONE
-
-
-@APP.command("nats")
-@guarded
-def nats(
-    config: ConfigFile = None,
-    folder: Folder = None,
-    *,
-    state: Annotated[
-        Path, typer.Option("--state", metavar="DIR", help="Where the broker keeps what waits.")
-    ] = NATS_STATE,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
-) -> int:
-    """Print what makes a nats-server take the boxes of this authority, by name: a line each."""
-    place = _place(config, folder)
-    now_utc_s = _now_utc_s()
-    valid = [one for one in Authority(place, _passphrase).issued() if one.is_valid(now_utc_s)]
-    named = {of: {one.name for one in valid if one.purpose == of} for of in ("box", "receiver")}
-    typer.echo(
-        nats_conf(
-            place.absolute(), state.absolute(), list(named["box"]), list(named["receiver"]), port
-        ),
-        nl=False,
-    )
-    return DONE
-
-
-def _place(config: Path | None, folder: Path | None) -> Path:
-    """Return the authority's folder."""
-    os.umask(0o077)
-    if folder is not None:
-        return folder
-    from edge.config import load
-
-    return load(find_config(config), channel_defaults(), only=("box",)).box.data_dir / "ca"
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return read_bounded(path)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read ({error.strerror})") from error
-
-
-def _passphrase() -> str:
-    return _typed("passphrase of the authority", new=False)
-
-
-def _new_passphrase() -> str:
-    return _typed("new passphrase of the authority", new=True)
-
-
-def _typed(text: str, *, new: bool) -> str:
-    named = os.environ.get(PASSPHRASE_FILE, "")
-    if named:
-        lines = _read(Path(named)).decode("utf-8", "replace").splitlines()
-        if not lines or not lines[0]:
-            raise CommandError(f"{named} holds no passphrase: it is the first line")
-        return lines[0]
-    if not sys.stdin.isatty():
-        raise CommandError(
-            f"a passphrase is to be typed at a terminal, or given in {PASSPHRASE_FILE}"
-        )
-    return str(typer.prompt(text, hide_input=True, confirmation_prompt=new, err=True))
-
-
-def _facts(issued: Issued) -> dict[str, object]:
-    return {
-        "name": issued.name,
-        "purpose": issued.purpose,
-        "serial": issued.serial,
-        "fingerprint": issued.fingerprint,
-        "signed_utc": _utc(issued.signed_s),
-        "ends_utc": _utc(issued.ends_s),
-        "revoked_utc": _utc(issued.revoked_s) if issued.revoked_s else None,
-    }
-
-
-def _utc(wall_s: float) -> str:
-    return datetime.fromtimestamp(wall_s, UTC).isoformat()
-
-
-def _now_utc_s() -> float:
-    return datetime.now(UTC).timestamp()
+for _command in (broker, receiver, mosquitto, nats):
+    APP.command(_command.__name__)(guarded(_command))
