@@ -28,6 +28,7 @@ class Far:
     ) -> None:
         self.ports, self.key, self.mute = list(ports), key, mute
         self.came: list[Came] = []
+        self.known: set[str] = set()
         self.n_messages = self.n_connects = self.n_heartbeats = 0
         self.stay_away = False
         self.client: Client | None = None
@@ -93,6 +94,7 @@ class Far:
             Came(box, row[0], row[2], kind, row[4], early=bool(entry.get("early")))
             for row, entry in zip(rows, what["entries"], strict=True)
         ]
+        self.known.update(row[0] for row in rows)
         self._database.execute("BEGIN")
         self._database.executemany("INSERT OR IGNORE INTO got VALUES (?, ?, ?, ?, ?, ?)", rows)
         self._database.execute("COMMIT")

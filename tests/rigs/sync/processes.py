@@ -112,11 +112,18 @@ class Process:
 
 
 class Receiver:
-    """The rig's receiver, in a thread of its own, between restarts of which only its file stays."""
+    """The rig's receiver, in a thread of its own, between restarts of which only its file stays.
+
+    Attributes
+    ----------
+    known : set[str]
+        Ids of all that ever came.
+    """
 
     def __init__(self, folder: Path, port: int, key: Ed25519PrivateKey) -> None:
         self._file, self._port, self._key = folder / "far.db", port, key
         self._came: list[Came] = []
+        self.known: set[str] = set()
         self._far: Far | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -128,6 +135,7 @@ class Receiver:
         async def work() -> None:
             self._loop = asyncio.get_running_loop()
             self._far = Far(self._file, [self._port], self._key)
+            self._far.known = self.known
             self._task = asyncio.current_task()
             up.set()
             try:
@@ -147,11 +155,6 @@ class Receiver:
         self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join()
         self._thread = self._far = None
-
-    @property
-    def n_came(self) -> int:
-        """Arrivals so far, of whatever came before too."""
-        return len(self._came) + (len(self._far.came) if self._far is not None else 0)
 
     @property
     def came(self) -> list[Came]:
