@@ -32,9 +32,11 @@ from tests.rigs.sync.processes import BOX, CONFIG, PATCHED, Process, Receiver, n
 
 MOST_S: Final = 600.0
 STUCK_S: Final = 90.0
-BYTES_PER_S: Final = 60_000.0
+BYTES_PER_S: Final = 200_000.0
 """Of the link: the draining lasts, so that every cut falls into it."""
 LOOK_S: Final = 0.01
+AWAY_S: Final = 1.5
+"""So long the broker takes things over for a receiver that is away, before it is killed."""
 KILLS: Final = ("sender", "broker", "core", "receiver", "both")
 
 
@@ -74,6 +76,7 @@ class World:
         self.receiver = Receiver(folder, broker.port, key)
         self.n_kills: Counter[str] = Counter()
         # One that believes settles what never comes: there is nothing to wait for.
+        self.believes = believe
         self.stuck_s = 10.0 if believe else STUCK_S
 
     def start(self) -> None:
@@ -87,7 +90,7 @@ class World:
         if who in {"receiver", "both"}:
             self.receiver.stop()
         if who in {"broker", "both"}:
-            time.sleep(0.3 if who == "both" else 0.0)  # the broker is to have taken something over
+            time.sleep(AWAY_S if who == "both" else 0.0)
             self.broker.kill()
             self.broker.start()
         if who in {"receiver", "both"}:
@@ -151,7 +154,7 @@ def _meddle(world: World, n: int, n_cuts: int, chance: random.Random) -> None:
         world.sender.weigh()
         if world.link.n_cuts // every > killed:
             killed += 1
-            world.kill(KILLS[killed % len(KILLS)])
+            world.kill("both" if world.believes else KILLS[killed % len(KILLS)])
         world.link.cut()
     world.link.be()
 
