@@ -29,6 +29,9 @@ from edge.store.sparing import Spared
 ENCRYPT_AGAIN_S: Final = 60.0
 """How long after records could not be encrypted that is tried again: it writes all of them."""
 
+COUNTED: Final = 20.0
+"""The outbox is counted again after this many times as long as it took: of a long one that is no
+trifle, and every alert would wait for it."""
 TIDY_S: Final = 6 * 3600.0
 """How often what was kept long enough is looked for."""
 
@@ -89,7 +92,7 @@ class Storing:
         self.moved_aside = ""
         self.locked = False
         self.tidy: list[Tidy] = []
-        self._tidy_due_s = -math.inf
+        self._tidy_due_s = self._count_due_s = -math.inf
         self._trouble = ""
         self._again_s = -math.inf
         self.retention: Retention | None = None
@@ -175,11 +178,18 @@ class Storing:
             self.store = Store.begin(self._path, self._run, self.backlog, keys=self._keys)
             self.moved_aside = str(self.store.moved_aside or self.moved_aside)
             self._mending.opened(self.store)
-            self.n_outbox = self.store.outbox_count()
+            self._count(self.store)
         if everything or self.backlog.due(now_s):
             self.store.flush(now_s)
             self.written_s = now_s
-            self.n_outbox = self.store.outbox_count()
+            if everything or now_s >= self._count_due_s:
+                self._count(self.store)
+
+    def _count(self, store: Store) -> None:
+        began_s = self._now_s()
+        self.n_outbox = store.outbox_count()
+        ended_s = self._now_s()
+        self._count_due_s = ended_s + COUNTED * (ended_s - began_s)
 
     def _tidy(self, now_s: float) -> None:
         if self.store is None:

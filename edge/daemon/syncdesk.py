@@ -57,10 +57,10 @@ AGAIN_S: Final = 2.0
 """A store that cannot be read is asked again after this."""
 LOOK_S: Final = 30.0
 """What waits is looked at this often though nothing is known to have changed."""
-REST: Final = 20.0
-"""After a look there is none for this many times as long as it took: a twentieth of a thread."""
-REST_S: Final = 0.02, 2.0
-"""But at least and at most so long."""
+REST_S: Final = 0.02
+"""Between two looks."""
+COUNTED: Final = 20.0
+"""What waits is counted again after this many times as long as it took: a twentieth of a thread."""
 LINES: Final[Mapping[str, str]] = {"alerts": "alert", "summaries": "summary"}
 """What of a sink's content comes out of the outbox, and the name of its line there."""
 NEEDS: Final[Mapping[Content, frozenset[str]]] = {
@@ -128,6 +128,7 @@ class SyncDesk:
         self._waits: tuple[Waits, ...] | None = None
         self._impossible: dict[str, int] = {}
         self._begun = False
+        self._count_due_s = 0.0
         self._change = 0
         self._changed, self._stale = asyncio.Event(), asyncio.Event()
         self._quality: TimeQuality | None = None
@@ -180,15 +181,12 @@ class SyncDesk:
             if not self._begun and not await self._begin():
                 await asyncio.sleep(AGAIN_S)
                 continue
-            began_s = self._now_s()
             self._stale.clear()
             self.look()
-            if not await self._look():
-                await asyncio.sleep(AGAIN_S)
-            least_s, most_s = REST_S
-            await asyncio.sleep(min(most_s, max(least_s, REST * (self._now_s() - began_s))))
+            counted = await self._look()
+            await asyncio.sleep(REST_S)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(LOOK_S if counted else self._rest_s()):
                     await self._stale.wait()
 
     def look(self) -> None:
@@ -270,18 +268,32 @@ class SyncDesk:
         return True
 
     async def _look(self) -> bool:
+        """Look at what waits; return whether it was counted too."""
         now = self._now_s(), self._run.boot_id
+        counts = self._waits is None or self._rest_s() <= 0.0
+        known = () if counts else self._waits or ()
+
+        def act(store: Store) -> tuple[list[Waits], dict[str, int], float]:
+            began_s = self._now_s()
+            waits = store.waits(self._sinks, now, known)
+            return waits, store.impossible(self._sinks), self._now_s() - began_s
+
         try:
-            waits, impossible = await self._recorder.using(
-                lambda store: (store.waits(self._sinks, now), store.impossible(self._sinks))
-            )
+            waits, impossible, took_s = await self._recorder.using(act)
         except StoreError as error:
             _log.debug("what waits cannot be read", error=str(error))
+            self._count_due_s = self._now_s() + AGAIN_S
             return False
+        if counts:
+            self._count_due_s = self._now_s() + COUNTED * took_s
         before, self._waits, self._impossible = self._waits, tuple(waits), impossible
         if before != self._waits:
             self._wake()
-        return True
+        return counts
+
+    def _rest_s(self) -> float:
+        """Return for how long what waits is not to be counted again."""
+        return max(0.0, self._count_due_s - self._now_s())
 
     async def _board_after(self, request: SyncWait) -> SyncBoard:
         if request.after == self._change and request.wait_s > 0.0:

@@ -172,8 +172,18 @@ class Delivering:
                 for at, row in enumerate(rows[:limit])
             ]
 
-    def waits(self, sinks: Sinks, now: tuple[float, str]) -> list[Waits]:
-        """Return what waits for each destination; `now` as of `waiting_for`.
+    def waits(
+        self, sinks: Sinks, now: tuple[float, str], known: Sequence[Waits] = ()
+    ) -> list[Waits]:
+        """Return what waits for each destination.
+
+        Parameters
+        ----------
+        now : tuple[float, str]
+            As of `waiting_for`.
+        known : Sequence[Waits]
+            An answer of a moment ago, whose counts of alerts and summaries will do: to count a
+            large backlog takes a while.
 
         Raises
         ------
@@ -181,8 +191,12 @@ class Delivering:
             It cannot be read.
         """
         with asking("read", self.path):
-            counts = {line: self._count(line) for line in egress.LINES}
-            return [self._waits(sink, takes, counts, now) for sink, takes in sinks.items()]
+            before = {one.sink: (one.n_alerts, one.n_summaries) for one in known}
+            every = {} if known else {line: self._count(line) for line in egress.LINES}
+            return [
+                self._waits(sink, before.get(sink) or self._counts(sink, sinks[sink], every), now)
+                for sink in sinks
+            ]
 
     def settle_for(self, sink: str, uuids: Sequence[str], at_s: float, sinks: Sinks) -> Settled:
         """Note that a destination has stored these; what has not left for it is left alone.
@@ -367,15 +381,11 @@ class Delivering:
     def _waits(
         self,
         sink: str,
-        takes: Collection[str],
-        counts: Mapping[str, int],
+        counts: tuple[int, int],
         now: tuple[float, str],
     ) -> Waits:
-        done = self._done(sink)
-        n = {line: counts[line] - done[line] if line in takes else 0 for line in egress.LINES}
-        oldest: tuple[float, str] | None = None
-        if n["alert"]:
-            oldest = self._oldest(sink)
+        n_alerts, n_summaries = counts
+        oldest = self._oldest(sink) if n_alerts else None
         (n_erase,) = self._database.execute(
             "SELECT count(*) FROM erase_requests WHERE settled_s IS NULL AND rejected IS NULL"
             " AND destination = ?",
@@ -388,15 +398,19 @@ class Delivering:
             (why,) = self._database.execute(
                 "SELECT rejected FROM deliveries WHERE n = ?", (last,)
             ).fetchone()
-        n_urgent = len(self._urgent(sink, now)) if n["alert"] else 0
-        told = (n_urgent, n["alert"], n["summary"], int(n_erase), oldest, int(n_rejected), why)
+        n_urgent = len(self._urgent(sink, now)) if n_alerts else 0
+        told = (n_urgent, n_alerts, n_summaries, int(n_erase), oldest, int(n_rejected), why)
         return Waits(sink, *told)
 
+    def _counts(
+        self, sink: str, takes: Collection[str], every: Mapping[str, int]
+    ) -> tuple[int, int]:
+        done = self._done(sink)
+        n = [every[line] - done[line] if line in takes else 0 for line in egress.LINES]
+        return n[0], n[1]
+
     def _count(self, line: str) -> int:
-        (n,) = self._database.execute(
-            f"SELECT count(*) FROM outbox WHERE settled_s IS NULL AND {line} IS NOT NULL"  # noqa: S608
-        ).fetchone()
-        return int(n)
+        return egress.n_waiting(self._database, line)
 
     def _done(self, sink: str) -> dict[str, int]:
         """Return how many entries are done here and still wait for somebody else, by line."""
