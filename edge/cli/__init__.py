@@ -62,7 +62,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "pause": "Pause the sound of the alarms, for two minutes at most.",
     "notify": "Tell people who are not at the box, and a watcher far away.",
     "enrol": "Key and certificate of this box, for those who receive from it.",
-    "sync": "Send alerts and summaries to records far away, when a network is there.",
+    "sync": "Send alerts and summaries to records far away.",
     "handover": "Hand the watch to another carer.",
     "enter": "Enter what no sensor sees, or what you measured.",
     "limits": "The alarm limits in force for each patient, and changing them.",
