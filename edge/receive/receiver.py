@@ -21,11 +21,12 @@ from edge.receive.desk import Desk
 from edge.receive.ingress import Ingress
 from edge.receive.signing import public_text, signing_key
 from edge.receive.silence import SilenceWatch
-from edge.receive.store import Arrived, Database, Facts, Kept, Store, StoreError
+from edge.receive.store import Arrived, Database, Kept, Store, StoreError
 from edge.receive.subscription import Subscription
 from edge.receive.tables import FACTS
 from edge.sync import wire
 from edge.sync.bounded import Broker
+from edge.sync.fhir.reading import columns
 
 LOOK_S: Final = 5.0
 MAX_SECRET_BYTES: Final = 1024
@@ -98,7 +99,7 @@ class Receiver:
             open_store(plan.store),
             self._key,
             _wall_s,
-            facts=facts(),
+            facts=columns,
             told=self._tell,
             troubled=self._tell_trouble,
         )
@@ -236,11 +237,6 @@ def _database(where: str) -> Database:
     from edge.receive.sqlite import Sqlite  # noqa: PLC0415  # as above
 
     return Sqlite(Path(where).expanduser())
-
-
-def facts() -> Facts | None:
-    """Return what reads a list's columns out of resources."""
-    return None
 
 
 async def _listen(ingress: Ingress, plan: Plan) -> int:
