@@ -117,7 +117,9 @@ class Receiver:
             The address to listen on is taken.
         """
         plan, subscription = self._plan, self._subscription()
-        ingress = Ingress(self._desk, partial(_secret, plan.secrets))
+        alone = plan.listen is not None and plan.listen[0] in _LOCAL
+        secret = partial(_secret, plan.secrets)
+        ingress = Ingress(self._desk, secret, trusts_local=alone)
         self._desk.start()
         try:
             if plan.listen is not None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
@@ -21,7 +22,8 @@ from edge.receive import ReceiveError
 def signing_key(path: Path) -> Ed25519PrivateKey:
     """Return the key of a file; where there is none, make one, readable by its user alone.
 
-    Beside it lies ``receiver.pub``, what boxes are given: `homeward enrol --receipt-key`.
+    Beside it lies ``receiver.pub``, what boxes are given (`homeward receive ca init
+    --receipt-key`).
 
     Raises
     ------
@@ -42,14 +44,18 @@ def signing_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ReceiveError(f"{path} holds no Ed25519 key: name another file, it will be made")
     public = path.with_name("receiver.pub")
-    said = public_text(key) + "\n"
-    if not public.exists() or public.read_text() != said:
-        public.write_text(said)
+    said = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    try:
+        if not public.exists() or public.read_bytes() != said:
+            public.write_bytes(said)
+            public.chmod(0o644)
+    except OSError as error:
+        raise ReceiveError(f"{public} cannot be written ({error.strerror})") from error
     return key
 
 
 def public_text(key: Ed25519PrivateKey) -> str:
-    """Return the public half as boxes are given it: 32 bytes in base64."""
+    """Return the public half in short, to compare: 32 bytes in base64."""
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 

@@ -10,39 +10,28 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from edge import tls
 from edge.sync import SyncError
 from edge.sync.words import words
 
 
 def client_context(ca: Path, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """Return what judges a broker's certificate: no authority counts but `ca`; TLS 1.2 or later.
+    """Return what judges a broker's certificate, and shows ours: `edge.tls.client_context`.
 
     Raises
     ------
     SyncError
         A file cannot be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(ca)
-    except (OSError, ValueError) as error:
-        raise SyncError(
-            f"{ca} cannot be used ({words(error)}): it says who vouches for the broker; run "
-            f"`homeward enrol`, or name it as ca_file"
-        ) from error
-    if cert is None:
-        return context
-    try:
-        context.load_cert_chain(cert, key, password=lambda: b"")  # nobody is there to be asked
-    except (OSError, ValueError) as error:
-        raise SyncError(
-            f"{cert} with {key} cannot be used ({words(error)}): run `homeward enrol`"
-        ) from error
-    return context
+        return tls.client_context(ca, cert, key)
+    except tls.TlsError as error:
+        raise SyncError(f"{error}; `homeward enrol` makes what is needed") from error
 
 
-def server_context(cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
+def server_context(
+    cert: Path, key: Path, ca: Path | None, crl: Path | None = None
+) -> ssl.SSLContext:
     """Return what a receiver shows to boxes; with `ca` it asks for their certificates too.
 
     A box without one is not refused here: it may prove in another way who it is.
@@ -52,15 +41,12 @@ def server_context(cert: Path, key: Path, ca: Path | None) -> ssl.SSLContext:
     SyncError
         A file cannot be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(cert, key, password=lambda: b"")
-        if ca is not None:
-            context.load_verify_locations(ca)
-            context.verify_mode = ssl.CERT_OPTIONAL
-    except (OSError, ValueError) as error:
-        raise SyncError(f"{cert}, {key} or {ca} cannot be used ({words(error)})") from error
+        context = tls.server_context(cert, key, ca, crl)
+    except tls.TlsError as error:
+        raise SyncError(str(error)) from error
+    if ca is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 

@@ -46,6 +46,10 @@ class Mosquitto:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
+    def write(self, conf: str) -> None:
+        """Give it another configuration, whole."""
+        self._conf.write_text(conf)
+
     def start(self) -> None:
         assert BINARY is not None
         self._process = subprocess.Popen(

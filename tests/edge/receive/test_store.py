@@ -9,14 +9,19 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge.receive.postgresql import Postgresql
 from edge.receive.sqlite import Sqlite
 from edge.receive.store import Arrived, Database, Store, StoreError, arrived
 from edge.sync import wire
+from edge.sync.fhir import resources_of
+from edge.sync.fhir.reading import columns
 from edge.sync.parcel import Item
 from tests.edge.receive.databases import Cluster, cluster, emptied
 from tests.edge.sync.entries import erase, heartbeat, item, uuid_of
+from tests.edge.sync.fhir.made import ALERT, handed
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -209,3 +214,34 @@ def test_the_file_is_its_users_alone_and_writes_through(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(StoreError, match="cannot be opened"):
         Sqlite(Path("/proc/nowhere/received.db"))
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+_GOOD = msgspec.json.encode(resources_of(handed(ALERT)))
+_PATHS = sorted({key for one in msgspec.json.decode(_GOOD) for key in one})
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(_PATHS), _JSON)
+def test_whatever_a_resource_holds_it_is_stored(where: str, value: object) -> None:
+    resources = msgspec.json.decode(_GOOD)
+    resources[0][where] = value
+    entry = {"uuid": "a", "seq": 1, "resources": resources}
+    plain = {"schema": wire.SCHEMA, "box": "pi-7", "kind": "alert", "entries": [entry]}
+    try:
+        envelope = wire.opened(msgspec.json.encode(plain), "pi-7")
+    except (wire.WireError, OverflowError):
+        return
+    what = arrived(envelope, 1.0, columns)
+    assert len(what.entries) + len(what.refused) == 1
+
+
+def test_lists_show_what_an_alert_says() -> None:
+    entry = {"uuid": "a", "seq": 1, "resources": msgspec.json.decode(_GOOD)}
+    plain = {"schema": wire.SCHEMA, "box": "pi-7", "kind": "alert", "entries": [entry]}
+    what = arrived(wire.opened(msgspec.json.encode(plain), "pi-7"), 1.0, columns)
+    assert what.entries[0].facts[1:4] == ("very_low_spo2", "high", "active")
