@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from edge.cli import DONE
+from edge.cli._importing import import_stick
 from edge.cli._received import Printed, show_boxes, show_entries
 from edge.cli._receiving import address_of, broker_at, server_tls
 from edge.cli._shared import AsJson, CommandError, ConfigFile, DataDir, find_config, print_json
@@ -32,14 +33,19 @@ class Action(StrEnum):
     RUN = "run"
     LIST = "list"
     BOXES = "boxes"
+    IMPORT = "import"
 
 
 def command(  # noqa: PLR0913  # each is an option of the command
     config: ConfigFile = None,
     data_dir: DataDir = None,
     action: Annotated[
-        Action, typer.Argument(help="Receive; or show what has come, or from which boxes.")
+        Action,
+        typer.Argument(help="Receive; show what has come, or from which boxes; read a stick."),
     ] = Action.RUN,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Of import: where a box's stick is mounted.")
+    ] = None,
     *,
     broker: Annotated[
         str, typer.Option(metavar="URL", help="mqtts://[USER@]HOST[:PORT]; mqtt:// without TLS.")
@@ -85,6 +91,9 @@ def command(  # noqa: PLR0913  # each is an option of the command
         typer.Option(min=1.0, max=7 * 86400.0, help="A box silent for so long is missing."),
     ] = 900.0,
     box: Annotated[str, typer.Option(help="Of list: only what came from this box.")] = "",
+    folder_key: Annotated[
+        str, typer.Option(metavar="KEY", help="Of import, instead of --ca: the box's key.")
+    ] = "",
     alerts: Annotated[bool, typer.Option("--alerts", help="Of list: alerts only.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="Of list: so many.")] = 1_000,
     demo: Annotated[
@@ -114,6 +123,8 @@ def command(  # noqa: PLR0913  # each is an option of the command
     where = store or str(home / "received.db")
     if action is Action.LIST:
         return show_entries(where, box, "alert" if alerts else "", limit, as_json=json)
+    if action is Action.IMPORT:
+        return import_stick(folder, where, ca, folder_key, as_json=json)
     if action is Action.BOXES:
         return show_boxes(where, as_json=json)
     with ExitStack() as at_end:
