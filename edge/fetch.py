@@ -24,6 +24,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from edge.tls import TlsError, client_context, tls_words
+
 NAME_S: Final = 5.0
 CONNECT_S: Final = 5.0
 WHOLE_S: Final = 15.0
@@ -117,7 +119,9 @@ async def fetch(ask: Ask) -> Reply:
     except TimeoutError as error:
         raise FetchError(f"{host} did not answer in time", arrived=bool(sent)) from error
     except ssl.SSLCertVerificationError as error:
-        raise FetchError(f"{host} is not who it should be ({error.verify_message})") from error
+        raise FetchError(f"{host} is not who it should be: {tls_words(error)}") from error
+    except TlsError as error:
+        raise FetchError(str(error)) from error
     except (OSError, EOFError, ValueError, http.client.HTTPException) as error:
         why = _why(error)
         raise FetchError(f"{host} cannot be asked ({why})", arrived=bool(sent)) from error
@@ -169,19 +173,13 @@ def tls(
     key_file: Path | None = None,
     written_s: tuple[float, ...] = (),
 ) -> ssl.SSLContext:
-    """Return what checks a server's certificate and name; TLS 1.2 or later.
+    """Return what checks a server's certificate and name (`edge.tls`).
 
     Kept, because each holds all authorities there are, some megabytes; `written_s` makes a new
     one where a file has changed.
     """
     del written_s
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
-    if cert_file is not None:
-        context.load_cert_chain(cert_file, key_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
+    return client_context(ca_file, cert_file, key_file)
 
 
 def _written_s(*files: Path | None) -> tuple[float, ...]:
@@ -324,6 +322,8 @@ async def _read_chunks(reader: asyncio.StreamReader, most: int) -> bytes:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return tls_words(error)
     if isinstance(error, socket.gaierror):
         return "its name is not known: is there a network?"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -50,7 +50,12 @@ def client_context(
 
 
 def server_context(
-    chain: Path, key: Path, clients_ca: Path | None = None, crl: Path | None = None
+    chain: Path,
+    key: Path,
+    clients_ca: Path | None = None,
+    crl: Path | None = None,
+    *,
+    demanded: bool = True,
 ) -> ssl.SSLContext:
     """Return what a server shows, and checks of those who connect.
 
@@ -58,6 +63,8 @@ def server_context(
     ----------
     clients_ca : Path | None
         Who connects has to show a certificate of this authority; None: nobody is asked for one.
+    demanded : bool
+        False: who shows none is let in all the same, and has to prove otherwise who it is.
     crl : Path | None
         Certificates that this authority took back.
 
@@ -72,7 +79,7 @@ def server_context(
     _show(context, chain, key)
     if clients_ca is not None:
         _trust(context, clients_ca)
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if demanded else ssl.CERT_OPTIONAL
     if crl is not None:
         _trust(context, crl)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF

@@ -145,9 +145,8 @@ def _wanted(folder: Path, *, renew: bool, new: bool) -> bool:
 
 def _box_name(settings: Config, folder: Path) -> str:
     """Return what receivers call this box: as set, as it is enrolled, or as the monitor says."""
-    sync = getattr(settings, "sync", None)
-    if sync is not None and sync.box:
-        return str(sync.box)
+    if settings.sync.box:
+        return settings.sync.box
     for which in (NEXT, CURRENT):
         note = note_of(folder, which)
         if note is not None:

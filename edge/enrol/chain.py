@@ -6,6 +6,7 @@ a server that exists only in memory asks for the certificate and trusts the clin
 
 from __future__ import annotations
 
+import base64
 import re
 import ssl
 import tempfile
@@ -133,7 +134,12 @@ def certificates(content: bytes, source: str) -> list[x509.Certificate]:
 
 
 def receiver_key(content: bytes) -> bytes:
-    """Return the key receipts are signed by, alone.
+    """Return the key receipts are signed by, as PEM.
+
+    Parameters
+    ----------
+    content : bytes
+        As `homeward receive` gives it, 32 bytes in base64; or PEM, with whatever else beside it.
 
     Raises
     ------
@@ -142,9 +148,17 @@ def receiver_key(content: bytes) -> bytes:
     """
     text = next((text for label, text in _blocks(content) if label == "PUBLIC KEY"), b"")
     try:
-        key = serialization.load_pem_public_key(text)
+        key = (
+            serialization.load_pem_public_key(text)
+            if text
+            else ed25519.Ed25519PublicKey.from_public_bytes(
+                base64.b64decode(content.strip(), validate=True)
+            )
+        )
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise EnrolError(f"the receiver's key cannot be read (PEM, PUBLIC KEY): {error}") from error
+        raise EnrolError(
+            f"the receiver's key cannot be read: take receiver.pub of `homeward receive` ({error})"
+        ) from error
     if not isinstance(key, ed25519.Ed25519PublicKey):
         raise EnrolError("the receiver's key is of another kind: receipts are signed by Ed25519")
     return key.public_bytes(

@@ -26,7 +26,9 @@ def client_context(ca: Path, cert: Path | None = None, key: Path | None = None) 
     try:
         return tls.client_context(ca, cert, key)
     except tls.TlsError as error:
-        raise SyncError(f"{error}; `homeward enrol` makes what is needed") from error
+        raise SyncError(
+            f"{error} (`homeward enrol`, or the sink's ca_file and cert_file)"
+        ) from error
 
 
 def server_context(
@@ -42,12 +44,9 @@ def server_context(
         A file cannot be used.
     """
     try:
-        context = tls.server_context(cert, key, ca, crl)
+        return tls.server_context(cert, key, ca, crl, demanded=False)
     except tls.TlsError as error:
         raise SyncError(str(error)) from error
-    if ca is not None:
-        context.verify_mode = ssl.CERT_OPTIONAL
-    return context
 
 
 def ends_s(cert: Path) -> float | None:

@@ -12,6 +12,8 @@ def words(error: BaseException) -> str:
     """Return what went wrong with a connection, in words for whoever has to mend it."""
     if isinstance(error, socket.gaierror):
         return "its name is not known: is there a network?"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"it is not who it should be: {tls_words(error)}"
     if isinstance(error, ssl.SSLError):
         return tls_words(error)
     if isinstance(error, TimeoutError):

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from edge.__main__ import main
+from edge.receive.signing import signing_key
+from edge.sync.identity import public_key
 from tests.rigs.net.pki import BOX, Pki
 from tests.rigs.net.tls_faults import Serving, lax_server
 
@@ -43,12 +43,7 @@ def run(home, capsys):
 
 @pytest.fixture
 def receipt_key(home):
-    pem = (
-        ed25519.Ed25519PrivateKey.generate()
-        .public_key()
-        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
-    (home / "receiver.pub").write_bytes(pem)
+    signing_key(home / "receipts.key")  # as `homeward receive` makes it
     return str(home / "receiver.pub")
 
 
@@ -68,6 +63,8 @@ def test_from_nothing_to_a_certificate(run, home, receipt_key):
     run("receive", "ca", "sign", "request", "--fingerprint", asked["fingerprint"])
     installed = facts(run("enrol", "--install", f"{BOX}.pem", "--json"))
     assert (installed["state"], installed["receipts"]) == ("installed", True)
+    ours = signing_key(home / "receipts.key").public_key()
+    assert public_key(home / "box/sync/receiver.pub") == ours
     status = facts(run("enrol", "--status", "--json"))
     assert (status["state"], status["trouble"]) == ("enrolled", "")
     assert status["days_left"] == pytest.approx(397, abs=1)

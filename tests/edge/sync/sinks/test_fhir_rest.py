@@ -195,6 +195,7 @@ def test_over_tls_the_certificate_of_the_box_is_shown(tmp_path: Path) -> None:
     both = (tmp_path / "ours.server.pem").read_bytes()
     for name in ("box.crt", "box.key"):
         (at.sync_dir / name).write_bytes(both)
+        (at.sync_dir / name).chmod(0o600)
     (at.sync_dir / "ca.crt").write_bytes(ours.read_bytes())
     with obeying(lambda *_: answered(["201"]), context) as server:
         without = SINK.open(Settings(url=server.url, ca_file=ours), at)
