@@ -156,8 +156,9 @@ class _Play:
             print_json({"record": "demo_receiver", **told})
         else:
             typer.echo(
-                f"The box made {made['alerts']} states of alerts and {made['summaries']} summaries, and "
-                f"up to {self._most_waiting} waited. The receiver holds {n_received}, each once "
+                f"The box made {made['alerts']} states of alerts and {made['summaries']} "
+                f"summaries, and up to {self._most_waiting} waited. The receiver holds "
+                f"{n_received}, each once "
                 f"({self._n_again} came again and were known by their id); {n_waiting} of the last "
                 f"moment wait still; {n_missing} are missing."
             )
