@@ -14,7 +14,8 @@ from edge.cli._shared import CommandError, print_json
 from edge.clock import BootClock
 from edge.receive import ReceiveError
 from edge.receive.importing import boxes_in, import_box
-from edge.receive.receiver import facts, open_store
+from edge.receive.receiver import open_store
+from edge.sync.fhir.reading import columns
 
 
 def import_stick(
@@ -29,7 +30,7 @@ def import_stick(
         with closing(open_store(where)) as store:
             for box in boxes_in(folder):
                 now_s = BootClock().read().wall_s
-                for said in import_box(box, store, now_s, ca=vouches, pinned=pinned, facts=facts()):
+                for said in import_box(box, store, now_s, ca=vouches, pinned=pinned, facts=columns):
                     _count(counts, said)
                     if as_json:
                         print_json(said)
