@@ -56,7 +56,7 @@ class Ask(msgspec.Struct, frozen=True):
     Attributes
     ----------
     ca_file : Path | None
-        Who else may vouch for the server: a CA of one's own.
+        Who alone may vouch for the server: a CA of one's own. None: those the system trusts.
     cert_file, key_file : Path | None
         What we show the server of ourselves, where it asks.
     whole_s, body_s : float | None

@@ -131,6 +131,11 @@ def test_a_name_nobody_knows_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -
         ask("https://nowhere.example/secret")
 
 
+def test_an_authority_of_ones_own_is_the_only_one(tmp_path: Path) -> None:
+    ours = authority(tmp_path, "ours")
+    assert fetch_module.tls(ours).cert_store_stats()["x509_ca"] == 1
+
+
 def test_only_who_it_should_be_is_spoken_to(tmp_path: Path) -> None:
     ours, theirs = authority(tmp_path, "ours"), authority(tmp_path, "theirs")
     expired = authority(tmp_path, "expired", days=-1)
