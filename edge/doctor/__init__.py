@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from edge.config.names import names_among
 from edge.control import ControlError, Status
 from edge.control.client import ControlClient, NotRunningError
 from edge.doctor.bluetooth import check_bluetooth
+from edge.doctor.enrolment import check_enrolment
 from edge.doctor.findings import Finding, Health
 from edge.doctor.serial_ports import check_serial_ports
 from edge.doctor.sync import check_sync
@@ -79,6 +81,9 @@ def examine(config: Config | ConfigError, database: str) -> Iterator[Finding]:
     yield check_space(config.box.data_dir, shutil.disk_usage)
     yield check_store(config.box.data_dir / database)
     yield from check_vault(config)
+    yield from check_enrolment(
+        config.box.data_dir, synchronised=synchronised(), now_utc_s=datetime.now(UTC).timestamp()
+    )
     yield check_model(config)
     yield from check_extras(config)
     yield from check_bluetooth(config)

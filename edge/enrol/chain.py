@@ -30,6 +30,7 @@ from edge.tls import TlsError, client_context, server_context
 _T = TypeVar("_T", bound=x509.ExtensionType)
 
 _PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----[^-]+-----END \1-----", re.ASCII)
+_MALFORMED: Final = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 _HOST: Final = "rehearsal"
 _MAX_CERTIFICATES: Final = 10
 _WORDS: Final = {
@@ -128,9 +129,19 @@ def certificates(content: bytes, source: str) -> list[x509.Certificate]:
     if not texts or len(texts) > _MAX_CERTIFICATES:
         raise EnrolError(f"{source} holds {len(texts)} certificates (PEM): 1 to 10 are needed")
     try:
-        return [x509.load_pem_x509_certificate(text) for text in texts]
-    except (ValueError, x509.InvalidVersion) as error:
+        found = [x509.load_pem_x509_certificate(text) for text in texts]
+        for one in found:
+            _read_through(one)
+    except (ValueError, TypeError, UnsupportedAlgorithm, *_MALFORMED) as error:
         raise EnrolError(f"{source} is damaged: {error}") from error
+    return found
+
+
+def _read_through(certificate: x509.Certificate) -> None:
+    """Read every field once: cryptography does so only when asked, and raises only then."""
+    public_der(certificate)
+    for name in ("subject", "issuer", "extensions", "not_valid_before_utc", "not_valid_after_utc"):
+        getattr(certificate, name)
 
 
 def receiver_key(content: bytes) -> bytes:
@@ -186,11 +197,7 @@ def troubles(leaf: x509.Certificate, box: str) -> list[str]:
     weak = weakness(leaf.public_key())
     if weak:
         found.append(weak)
-    try:
-        extensions = leaf.extensions
-    except (ValueError, x509.DuplicateExtension) as error:
-        return [*found, f"its extensions cannot be read ({error})"]
-    return [*found, *_extension_troubles(extensions)]
+    return [*found, *_extension_troubles(leaf.extensions)]
 
 
 def _extension_troubles(extensions: x509.Extensions) -> Iterator[str]:

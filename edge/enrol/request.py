@@ -107,6 +107,7 @@ def read_request(content: bytes, source: str) -> x509.CertificateSigningRequest:
         request = x509.load_pem_x509_csr(content)
         sound = request.is_signature_valid
         public = request.public_key()
+        common_name(request.subject)  # read only when asked, and only then it raises
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise EnrolError(f"{source} holds no certificate request (PEM): {error}") from error
     if not sound:

@@ -1,5 +1,6 @@
 """The small authority: what it signs everybody takes, and what it must not sign it does not."""
 
+import random
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -218,3 +219,20 @@ def test_no_authority_is_told(tmp_path):
 
 def test_a_box_s_own_request_is_one(authority):
     assert authority.sign(request_pem(ec.generate_private_key(ec.SECP256R1()), BOX), NOW_S)
+
+
+def test_whatever_is_asked_is_signed_or_refused(authority):
+    content, chance = a_request(), random.Random(7)  # noqa: S311
+    refused = 0
+    for _ in range(300):
+        spoilt = bytearray(content)
+        for _ in range(chance.choice((1, 1, 3, 20))):
+            spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
+        if chance.random() < 0.3:
+            del spoilt[chance.randrange(len(spoilt)) :]
+        try:
+            authority.sign(bytes(spoilt), NOW_S, again=True)
+        except EnrolError:
+            refused += 1
+    assert refused > 200
+    assert {one.name for one in authority.issued()} <= {BOX}

@@ -1,6 +1,7 @@
 """A chain is put in force when it stands up to everything, whole, and what was before is kept."""
 
 import os
+import random
 import shutil
 from datetime import UTC, datetime
 
@@ -333,3 +334,29 @@ def test_a_rehearsal_says_what_a_strict_server_would(pki):
     assert rehearse(chain, key, ca, now) == ""
     assert "does not belong" in rehearse(chain, other.key.read_bytes(), ca, now)
     assert "right CA file" in rehearse(chain, key, pki.rogue.file.read_bytes(), now)
+
+
+def test_whatever_is_handed_back_is_installed_or_refused(pki, folder):
+    """Cut off, spoilt, doubled: no byte of it makes anything but a sentence."""
+    begin(folder, BOX, NOW_S)
+    content = signed(pki, folder) + pki.ca.file.read_bytes()
+    chance = random.Random(7)  # noqa: S311
+    refused = 0
+    for _ in range(400):
+        spoilt = bytearray(content)
+        for _ in range(chance.choice((1, 1, 3, 20))):
+            spoilt[chance.randrange(len(spoilt))] = chance.randrange(256)
+        if chance.random() < 0.3:
+            del spoilt[chance.randrange(len(spoilt)) :]
+        try:
+            install(folder, bytes(spoilt), None, None, NOW_S)
+        except EnrolError as error:
+            refused += 1
+            assert len(str(error)) < 2000  # noqa: PT017  # some are still good
+        else:
+            assert (
+                request_of(folder) is None
+            )  # in words between the certificates, where nothing is spoilt
+            begin(folder, BOX, NOW_S)
+            content = signed(pki, folder) + pki.ca.file.read_bytes()
+    assert refused > 200
