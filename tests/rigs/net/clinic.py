@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edge.__main__ import main
 from edge.enrol.authority import create
@@ -122,6 +124,10 @@ class Clinic:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.port = folder, port
         self.ca = create(folder / "ca", "A clinic", "", now_s())
+        self.key = Ed25519PrivateKey.generate()
+        self.ca.keep_receipt_key(
+            self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        )
         self.ca.equip("broker", ["localhost"], now_s())
         self.ca.equip("receiver", [], now_s())
         for box in (A, B):
