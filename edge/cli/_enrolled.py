@@ -64,7 +64,8 @@ def show_request(folder: Path, box: str | None, *, as_json: bool) -> int:
         f"Its broker lets the box write to {up_topic(note.box)}/# and read\n"
         f"{receipt_topic(note.box)}, and no more. mosquitto (the same for every box):\n\n"
         f"{_indented(acl)}\n"
-        f"nats-server, per box:\n\n{_indented(nats_user(note.box))}\n"
+        f"nats-server, per box (verify_and_map on every listener: users have no password):\n\n"
+        f"{_indented(nats_user(note.box))}\n"
         f"EMQX:\n\n{_indented(emqx_acl())}"
     )
     return DONE
