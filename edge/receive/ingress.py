@@ -29,6 +29,8 @@ from edge.receive.desk import Desk, Task
 from edge.sync import wire
 
 WHOLE_S: Final = 10.0
+STORED_S: Final = 7.0
+"""A store that takes longer is in trouble; what waits may be stored all the same, and no harm."""
 MAX_CONNECTIONS: Final = 64
 MAX_HEAD_BYTES: Final = 16 * 1024
 PATH: Final = "/v1/"
@@ -178,7 +180,11 @@ class Ingress:
         )
         if not self._desk.put(task):
             raise _RefusedError(503, "too much at once: try again later")
-        return await answer
+        try:
+            async with asyncio.timeout(STORED_S):
+                return await answer
+        except TimeoutError as error:
+            raise _RefusedError(503, "it is not stored yet: try again later") from error
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:

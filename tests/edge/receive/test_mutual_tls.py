@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -129,8 +130,10 @@ def test_over_https_a_box_is_who_its_certificate_says(clinic: Clinic) -> None:
         reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
         head = f"POST /v1/{box} HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
-        answer = await reader.read(4096)
-        writer.close()
+        answer = await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
         return int(answer.split()[1])
 
     home = clinic.enrol("pi-5").sync_dir

@@ -201,7 +201,7 @@ def test_a_box_that_falls_silent_is_named_once_and_not_while_the_broker_is_away(
 
     with (
         Mosquitto(tmp_path / "broker") as broker,
-        receiving(tmp_path, broker, "--silence-s", "3") as receiver,
+        receiving(tmp_path, broker, "--silence-s", "2") as receiver,
     ):
         key = receiver.said[0]["receipt_key"]
         receiver.until("listening")
@@ -211,9 +211,9 @@ def test_a_box_that_falls_silent_is_named_once_and_not_while_the_broker_is_away(
         asyncio.run(speak(key))
         assert receiver.until("speaks_again", 15.0)["box"] == "pi-7"
         broker.kill()
-        asyncio.run(asyncio.sleep(6.0))
+        asyncio.run(asyncio.sleep(4.0))
         said = [one["record"] for one in receiver.said]
         assert said.count("silence") == 1
         assert "broker_away" in said
-        broker.start()  # and listens for 3 s before it accuses anybody
+        broker.start()  # and listens for 2 s before it accuses anybody
         assert receiver.until("silence", 30.0)["box"] == "pi-7"
