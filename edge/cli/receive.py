@@ -23,7 +23,7 @@ from edge.config import PluginDefaults, load
 from edge.journal import open_journal
 from edge.receive import ReceiveError
 from edge.receive.receiver import Plan, Receiver
-from edge.secret import SecretError
+from edge.secret import SecretError, read_secret
 from edge.sync import SyncError
 
 
@@ -90,6 +90,12 @@ def command(  # noqa: PLR0913  # each is an option of the command
         float,
         typer.Option(min=1.0, max=7 * 86400.0, help="A box silent for so long is missing."),
     ] = 900.0,
+    notify: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Tell the address in it (ntfy: https://...) of a silent box."
+        ),
+    ] = "",
     box: Annotated[str, typer.Option(help="Of list: only what came from this box.")] = "",
     folder_key: Annotated[
         str, typer.Option(metavar="KEY", help="Of import, instead of --ca: the box's key.")
@@ -143,6 +149,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
                 context=server_tls(ca, cert, key_file),
                 secrets=secrets,
                 silence_s=silence_s,
+                notify=read_secret(notify, home) if notify else None,
             )
             open_journal(sys.stderr)
             printed = Printed(as_json=json)

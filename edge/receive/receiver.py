@@ -24,6 +24,8 @@ from edge.receive.silence import SilenceWatch
 from edge.receive.store import Arrived, Database, Kept, Store, StoreError
 from edge.receive.subscription import Subscription
 from edge.receive.tables import FACTS
+from edge.receive.telling import Teller
+from edge.secret import Secret
 from edge.sync import wire
 from edge.sync.bounded import Broker
 from edge.sync.fhir.reading import columns
@@ -57,6 +59,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Folder with a file ``BOX.secret`` for each box that signs its requests.
     silence_s : float
         A box that says nothing for so long is missing.
+    notify : Secret | None
+        Who is told of that.
     """
 
     store: str
@@ -67,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     context: ssl.SSLContext | None = None
     secrets: Path | None = None
     silence_s: float = 900.0
+    notify: Secret | None = None
 
 
 class Receiver:
@@ -104,6 +109,7 @@ class Receiver:
             troubled=self._tell_trouble,
         )
         self._silence = SilenceWatch(plan.silence_s)
+        self._teller = None if plan.notify is None else Teller(plan.notify)
         self._since_s = self._clock.now_s()
         self.port: int | None = None
         """Where it listens, once it does."""
@@ -121,6 +127,7 @@ class Receiver:
         secret = partial(_secret, plan.secrets)
         ingress = Ingress(self._desk, secret, trusts_local=alone)
         self._desk.start()
+        telling = None if self._teller is None else asyncio.create_task(self._teller.run())
         try:
             if plan.listen is not None:
                 self.port = await _listen(ingress, plan)
@@ -133,6 +140,8 @@ class Receiver:
                     async with asyncio.timeout(min(LOOK_S, plan.silence_s / 3)):
                         await stopped.wait()
         finally:
+            if telling is not None:
+                telling.cancel()
             await ingress.end()
             if subscription is not None:
                 await asyncio.to_thread(subscription.end)
@@ -173,17 +182,24 @@ class Receiver:
         try:
             heard = await asyncio.to_thread(self._watched.heard)
             silent = self._silence.look(self._clock.now_s(), heard, since_s)
-            await asyncio.to_thread(self._note, heard, set(silent))
+            for said in await asyncio.to_thread(self._note, heard, set(silent)):
+                self._say(said)
+                if self._teller is not None:
+                    self._teller.tell(said)
         except StoreError as error:
             _log.warning("nobody knows which boxes are silent", why=str(error))
 
-    def _note(self, heard: Mapping[str, float], silent: set[str]) -> None:
-        for box in sorted(silent):
-            if self._watched.note_silence(box, heard[box], _wall_s()):
-                self._say({"record": "silence", "box": box, "since_utc": utc(heard[box])})
+    def _note(self, heard: Mapping[str, float], silent: set[str]) -> list[dict[str, Any]]:
+        """Note who is silent and who speaks again; return what nobody has said yet."""
+        new: list[dict[str, Any]] = [
+            {"record": "silence", "box": box, "since_utc": utc(heard[box])}
+            for box in sorted(silent)
+            if self._watched.note_silence(box, heard[box], _wall_s())
+        ]
         for box, *_ in self._watched.silences():
-            if box not in silent and self._watched.end_silence(box, heard.get(box, 0.0)):
-                self._say({"record": "speaks_again", "box": box, "at_utc": utc(heard[box])})
+            if box in heard and box not in silent and self._watched.end_silence(box, heard[box]):
+                new.append({"record": "speaks_again", "box": box, "at_utc": utc(heard[box])})
+        return new
 
     def _tell(self, what: Arrived, kept: Kept) -> None:
         if what.heartbeat is not None:

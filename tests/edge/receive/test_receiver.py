@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from edge.sync.sinks import Place, SinkError
 from edge.sync.sinks.mqtt import MqttSink, Settings
 from tests.edge.receive.mosquitto import Mosquitto, needs_mosquitto
 from tests.edge.receive.running import Receiving
-from tests.edge.sync.entries import erase, heartbeat, item
+from tests.edge.sync.entries import erase, heartbeat, item, until
 
 pytestmark = needs_mosquitto
 
@@ -199,9 +201,27 @@ def test_a_box_that_falls_silent_is_named_once_and_not_while_the_broker_is_away(
         await box.sink.send_state(beat)
         await box.sink.close()
 
+    told: list[tuple[bytes, bytes]] = []
+
+    class Topic(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # its name
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            told.append((self.headers["Title"], body))
+            self.send_response(200 if len(told) > 1 else 503)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    topic = HTTPServer(("127.0.0.1", 0), Topic)
+    threading.Thread(target=topic.serve_forever, daemon=True).start()
+    (tmp_path / "notify").write_text(f"http://127.0.0.1:{topic.server_port}/secret\n")
+    (tmp_path / "notify").chmod(0o600)
+    more = ("--silence-s", "2", "--notify", str(tmp_path / "notify"))
     with (
+        topic,
         Mosquitto(tmp_path / "broker") as broker,
-        receiving(tmp_path, broker, "--silence-s", "2") as receiver,
+        receiving(tmp_path, broker, *more) as receiver,
     ):
         key = receiver.said[0]["receipt_key"]
         receiver.until("listening")
@@ -217,3 +237,8 @@ def test_a_box_that_falls_silent_is_named_once_and_not_while_the_broker_is_away(
         assert "broker_away" in said
         broker.start()  # and listens for 2 s before it accuses anybody
         assert receiver.until("silence", 30.0)["box"] == "pi-7"
+        asyncio.run(until(lambda: len(told) >= 4))
+        topic.shutdown()
+    titles = [title.rpartition(" ")[2] for title, _ in told]
+    assert titles == ["silent", "silent", "back", "silent"]  # the first was refused, and repeated
+    assert told[0][1].startswith(b"pi-7 has been silent since ")
