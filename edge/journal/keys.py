@@ -108,7 +108,7 @@ KEYS: Final[Mapping[str, Mapping[str, Shown]]] = {
         "works": _N,
     },
     "proof": {},
-    "receive": {"box": _I, "broker": Shown.NAME, "topic": _W, "why": _T},
+    "receive": {"box": _I, "topic": _W, "why": _T},
     "recorder": {"path": Shown.PATH, "waited_s": _N},
     "resume": {},
     "run": {},

@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.receive.store import Arrived, Facts, Kept, Store, StoreError, arrived
+from edge.receive.arrivals import Arrived, Facts, arrived
+from edge.receive.store import Kept, Store, StoreError
 from edge.sync import wire
 
 MAX_WAITING: Final = 1_000

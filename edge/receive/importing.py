@@ -14,7 +14,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge.receive import ReceiveError
-from edge.receive.store import Facts, Store, StoreError, arrived
+from edge.receive.arrivals import Facts, arrived
+from edge.receive.store import Store, StoreError
 from edge.sync import wire
 from edge.sync.medium import ENDING, MARKER
 from edge.sync.signed_lines import MAX_FILE_BYTES, Marker, SignatureError, key_of, verified

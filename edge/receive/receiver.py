@@ -17,11 +17,12 @@ import structlog
 
 from edge.clock import BootClock
 from edge.receive import ReceiveError
+from edge.receive.arrivals import Arrived
 from edge.receive.desk import Desk
 from edge.receive.ingress import Ingress
 from edge.receive.signing import public_text, signing_key
 from edge.receive.silence import SilenceWatch
-from edge.receive.store import Arrived, Database, Kept, Store, StoreError
+from edge.receive.store import Database, Kept, Store, StoreError
 from edge.receive.subscription import Subscription
 from edge.receive.tables import FACTS
 from edge.receive.telling import Teller

@@ -7,22 +7,17 @@ bring it back.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from edge.egress.bounds import cut
+from edge.receive.arrivals import Arrived
 from edge.receive.tables import FACTS, HEARD, INSERT, TABLES
 from edge.sync.parcel import Receipt
-from edge.sync.wire import Envelope, fault_of
 
 Row: TypeAlias = tuple[Any, ...]
-Facts: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, str]]
-"""Resources -> what a list shows of them: patient, rule, priority, state, at_utc."""
-
 _AT_ONCE: Final = 400
 """Ids in one question; SQLite takes 999 values."""
 
@@ -69,35 +64,6 @@ class Database(Protocol):
         ...
 
 
-class Good(msgspec.Struct, frozen=True):
-    """An entry that can be stored, with what is computed of it once."""
-
-    uuid: str
-    seq: int
-    early: bool
-    content: str
-    digest: str
-    uuids: tuple[str, ...]
-    facts: tuple[str, ...]
-
-
-class Arrived(msgspec.Struct, frozen=True):
-    """A message of a box, as it is to be stored.
-
-    Attributes
-    ----------
-    refused : Mapping[str, str]
-        Uuid -> why it never can be.
-    """
-
-    box: str
-    kind: str
-    at_s: float
-    entries: tuple[Good, ...] = ()
-    refused: Mapping[str, str] = {}
-    heartbeat: str | None = None
-
-
 class Kept(msgspec.Struct, frozen=True):
     """What became of one message.
 
@@ -113,43 +79,6 @@ class Kept(msgspec.Struct, frozen=True):
     new: tuple[str, ...] = ()
     n_copies: int = 0
     n_conflicts: int = 0
-
-
-def arrived(envelope: Envelope, at_s: float, facts: Facts | None = None) -> Arrived:
-    """Return a message as it is to be stored.
-
-    Parameters
-    ----------
-    facts : Facts
-        Reads what lists show out of the resources; what it cannot read is stored all the same.
-    """
-    entries, refused = [], {}
-    for entry in envelope.entries:
-        why = fault_of(envelope.kind, entry)
-        if why:
-            refused[entry.uuid] = why
-            continue
-        said = entry.content
-        told = (facts or no_facts)(entry.resources)
-        entries.append(
-            Good(
-                entry.uuid,
-                entry.seq,
-                entry.early,
-                said.decode(),
-                hashlib.sha256(said).hexdigest(),
-                entry.uuids,
-                tuple(cut(str(told.get(name, "")), 200) for name in FACTS),
-            )
-        )
-    heartbeat = envelope.heartbeat
-    beat = None if heartbeat is None else msgspec.json.encode(heartbeat).decode()
-    return Arrived(envelope.box, envelope.kind, at_s, tuple(entries), refused, beat)
-
-
-def no_facts(_: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-    """Return nothing of any resource."""
-    return {}
 
 
 class Store:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edge.receive.store import arrived
+from edge.receive.arrivals import arrived
 from edge.sync import wire
 from edge.sync.fhir.reading import columns
 from tests.edge.sync.fhir.made import ALERT, BOX, NOON, PATIENT, SUMMARY, items

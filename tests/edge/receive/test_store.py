@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.receive.arrivals import Arrived, arrived
 from edge.receive.postgresql import Postgresql
 from edge.receive.sqlite import Sqlite
-from edge.receive.store import Arrived, Database, Store, StoreError, arrived
+from edge.receive.store import Database, Store, StoreError
 from edge.sync import wire
 from edge.sync.fhir import resources_of
 from edge.sync.fhir.reading import columns
