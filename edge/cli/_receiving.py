@@ -63,8 +63,10 @@ def broker_at(  # as they stand on the command line
     )
 
 
-def server_tls(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    return None if cert is None or key is None else server_context(cert, key, ca)
+def server_tls(
+    ca: Path | None, cert: Path | None, key: Path | None, crl: Path | None
+) -> ssl.SSLContext | None:
+    return None if cert is None or key is None else server_context(cert, key, ca, crl)
 
 
 def address_of(listen: str) -> tuple[str, int]:

@@ -86,6 +86,10 @@ def command(  # noqa: PLR0913  # each is an option of the command
     key_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Key of that certificate.")
     ] = None,
+    crl: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Of HTTPS: certificates that the CA took back."),
+    ] = None,
     silence_s: Annotated[
         float,
         typer.Option(min=1.0, max=7 * 86400.0, help="A box silent for so long is missing."),
@@ -146,7 +150,7 @@ def command(  # noqa: PLR0913  # each is an option of the command
                 else None,
                 group=shared,
                 listen=address_of(listen) if listen else None,
-                context=server_tls(ca, cert, key_file),
+                context=server_tls(ca, cert, key_file, crl),
                 secrets=secrets,
                 silence_s=silence_s,
                 notify=read_secret(notify, home) if notify else None,

@@ -139,12 +139,18 @@ def test_over_https_a_box_is_who_its_certificate_says(clinic: Clinic) -> None:
     home = clinic.enrol("pi-5").sync_dir
     ca = clinic.place / "ca.crt"
     context = client_context(ca, home / "box.crt", home / "box.key")
+    gone = clinic.enrol("pi-4").sync_dir
+    clinic.ca.revoke("pi-4", datetime.now(UTC).timestamp())
+    taken_back = client_context(ca, gone / "box.crt", gone / "box.key")
+    crl = ("--crl", str(clinic.place / "crl.pem"))
     # Not on this machine alone: nobody is believed for where they call from.
-    with Receiving("--listen", "0.0.0.0:0", *clinic.options()) as receiver:
+    with Receiving("--listen", "0.0.0.0:0", *crl, *clinic.options()) as receiver:
         port = int(receiver.said[0]["listen"].rpartition(":")[2])
         assert asyncio.run(post(port, "pi-5", context)) == 200
         assert asyncio.run(post(port, "pi-6", context)) == 403
         assert asyncio.run(post(port, "pi-5", client_context(ca))) == 403
+        with pytest.raises((OSError, EOFError)):
+            asyncio.run(post(port, "pi-4", taken_back))
 
 
 def test_a_receiver_whose_key_others_can_read_does_not_start(tmp_path: Path) -> None:
