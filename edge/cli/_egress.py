@@ -112,7 +112,13 @@ def print_message(row: Row, *, json: bool) -> None:
         typer.echo(f"  in all    {sent.times} that say nothing, within ten minutes")
     typer.echo(f"  from      {sent.process}{', while the monitor was away' * sent.late}")
     typer.echo(f"  to        {sent.destination} ({sent.host or 'host not known'})")
-    typer.echo(f"  known as  {sent.known_as or '-'}, here as {sent.uuid}")
+    known = sent.known_as.split()
+    if len(known) > 1:
+        typer.echo(f"  holds     {len(known)} records, here as {sent.uuid}:")
+        for uuid in known:
+            typer.echo(f"            {uuid}")
+    else:
+        typer.echo(f"  known as  {sent.known_as or '-'}, here as {sent.uuid}")
     typer.echo(f"  became    {', '.join(row.became) or 'nobody knows'}{_because(row)}")
     if sent.refs:
         typer.echo(f"  tells of  {', '.join(sent.refs)}")

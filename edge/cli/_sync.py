@@ -24,11 +24,6 @@ def sync_troubles(report: dict[str, Any]) -> Iterator[str]:
     for sink in sync["sinks"]:
         if sink["works"] is False:
             yield f"nothing reaches {sink['name']}: {sink['trouble'] or 'nobody knows why'}"
-        if sink["n_rejected"]:
-            yield (
-                f"{sink['name']} does not take {sink['n_rejected']} records; the last because: "
-                f"{sink['rejected']}"
-            )
         if sink["n_forged"]:
             yield (
                 f"{sink['n_forged']} receipts of {sink['name']} were forged or wrong, and do not "
@@ -62,6 +57,9 @@ def sync_lines(report: dict[str, Any]) -> Iterator[str]:
         certificate = "" if days is None else f", certificate {ends_text(days)}"
         size = f", {sink['n_bytes_today']} bytes today" if sink["n_bytes_today"] else ""
         yield f"record {sink['name']}: {health}, {last}, {_waiting(sink, now_s)}{size}{certificate}"
+        if sink["n_rejected"]:  # set aside for good: no trouble of today
+            why = f"the last because: {sink['rejected']}"
+            yield f"record {sink['name']} has refused {sink['n_rejected']} entries, {why}"
 
 
 def print_json_of_sync(report: dict[str, Any]) -> None:

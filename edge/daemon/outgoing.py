@@ -83,9 +83,11 @@ class Outgoing:
             return {"n": erased.n, "n_to_ask": erased.n_to_ask}
 
         try:
-            return await self._recorder.using(act)
+            told = await self._recorder.using(act)
         except StoreError as error:
             raise ControlError(str(error)) from error
+        self._recorder.tell()
+        return told
 
     def _tidy(self, store: Store, keep: Keep) -> None:
         now_s, wall_s = self._now_s(), None

@@ -150,7 +150,7 @@ class Recorder:
         self._writing_since_s: float | None = None
         self.tidy = self._storing.tidy
         self.written: list[Callable[[], None]] = []
-        """Called when a round of writing has come to its end."""
+        """Called when the store may not be as it was."""
 
     def add(self, packets: Sequence[Packet], outcome: Outcome, now_s: float) -> None:
         """Take what entered and what was made of it; returns at once."""
@@ -207,6 +207,11 @@ class Recorder:
         """
         return await self.using(lambda store: bool(store.ledger_of(alert_id, 1)))
 
+    def tell(self) -> None:
+        """Tell who wants to know that the store is not as it was."""
+        for call in self.written:
+            call()
+
     async def stored(self) -> bool:
         """Wait for the next write, and return whether all that was added by now is stored."""
         asker = asyncio.get_running_loop().create_future()
@@ -255,6 +260,7 @@ class Recorder:
         while await loop.run_in_executor(self._thread, request.step):
             pass
         await self.using(lambda store: store.erase_sent(sent, by, WITH_RECORDS, self._now_s()))
+        self.tell()
         return await loop.run_in_executor(self._thread, request.finish)
 
     def prove(self) -> float:
@@ -371,8 +377,7 @@ class Recorder:
         for asker in askers:
             if not asker.done():
                 asker.set_result(not trouble)
-        for call in self.written:
-            call()
+        self.tell()
         return not trouble
 
     def _write(self, everything: bool, last: bool) -> str:  # noqa: FBT001  # by the executor

@@ -106,7 +106,7 @@ def check_shown(far: Far, name: str, alert_id: str) -> None:
     shown = box.call("status").stdout
     assert f"receivers call this box {name}" in shown
     assert "record clinic: works, last receipt" in shown
-    assert "stick does not take 1 records; the last because: no room for it" in shown
+    assert "record stick has refused 1 entries, the last because: no room for it" in shown
     assert "the certificate for clinic has ended: homeward enrol --renew" in shown
     report = box.call("doctor").stdout
     assert "homeward enrol --renew" in report
