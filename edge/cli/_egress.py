@@ -109,7 +109,8 @@ def print_message(row: Row, *, json: bool) -> None:
     typer.echo(f"message {sent.n}: {what}, version {sent.version} of the list")
     typer.echo(f"  left      {row.when}{' by the clock of then' if sent.quality is None else ''}")
     if sent.times > 1:
-        typer.echo(f"  in all    {sent.times} that say nothing, within ten minutes")
+        which = "this is the first" if sent.size else "they say nothing"
+        typer.echo(f"  in all    {sent.times} within ten minutes, {which}")
     typer.echo(f"  from      {sent.process}{', while the monitor was away' * sent.late}")
     typer.echo(f"  to        {sent.destination} ({sent.host or 'host not known'})")
     known = sent.known_as.split()

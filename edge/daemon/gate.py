@@ -7,7 +7,8 @@ taken in memory, and written with the next transaction.
 
 Messages that say nothing but that they came (pings, questions) are written as one row for each ten
 minutes and destination, with how many they were: a row a minute would wear the card for nothing.
-What of them is not written yet is lost with the power.
+The numbers of now, for a display in the home, are written so too, the first of them word for word.
+What of all these is not written yet is lost with the power.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from edge.store import LedgerEntry, LedgerKind, Run, StoreError
 from edge.store.backlog import MAX_EGRESS
 
 TOGETHER_S: Final = 600.0
-"""Messages that say nothing are one row for so long."""
+"""Messages that say nothing, or soon nothing any more, are one row for so long."""
+PASSING: Final = frozenset({Content.NUMBERS})
+"""Kinds of which the next message takes the place of the last."""
 N_TOLD: Final = 2_000
 """Messages that are remembered, so that what became of them can be told."""
 MAX_STAGES: Final = 8
@@ -145,7 +148,7 @@ class Gate:
         if len(self._told) > N_TOLD:
             self._told.popitem(last=False)
         self._close_old(what.at_s)
-        if what.empty:
+        if what.empty or what.kind in PASSING:
             told.several = self._count(what)
         else:
             self._write(Left(what, *self._wall_of(what.at_s), handed=self.handed(what)))

@@ -243,6 +243,23 @@ def test_messages_that_say_nothing_are_one_row_for_ten_minutes(tmp_path: Path) -
     play(tmp_path, body)
 
 
+def test_numbers_of_now_are_one_row_for_ten_minutes_with_the_first_of_them(tmp_path: Path) -> None:
+    async def body(scene: Scene) -> None:
+        for n in range(60):
+            at_s = scene.now_s = 100.0 + 10.0 * n
+            more: dict[str, Any] = {"kind": Content.NUMBERS, "about": "", "at_s": at_s}
+            await scene.ask(Leaves(message(n, body=b"now %d" % n, **more)))
+            await scene.ask(Became(f"uuid-{n}", "sent", at_s))
+        scene.gate.close()
+        await scene.stored()
+        with scene.history() as history:
+            (sent,) = history.sent()
+            assert (sent.times, sent.body, sent.until_s) == (60, b"now 0", 690.0)
+            assert [row.body for row in history.became([sent.uuid])[sent.uuid]] == [{"n": 60}]
+
+    play(tmp_path, body, Consent(numbers=True))
+
+
 def test_a_disk_that_takes_nothing_lets_alarms_leave_and_nothing_else(tmp_path: Path) -> None:
     async def live() -> None:
         scene = Scene(tmp_path)  # nobody writes: as a disk that hangs
