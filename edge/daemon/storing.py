@@ -29,9 +29,10 @@ from edge.store.sparing import Spared
 ENCRYPT_AGAIN_S: Final = 60.0
 """How long after records could not be encrypted that is tried again: it writes all of them."""
 
+SLOW_S: Final = 0.01
 COUNTED: Final = 20.0
-"""The outbox is counted again after this many times as long as it took: of a long one that is no
-trifle, and every alert would wait for it."""
+"""An outbox that took longer than that to count is counted again after this many times as long:
+every alert would wait for it."""
 TIDY_S: Final = 6 * 3600.0
 """How often what was kept long enough is looked for."""
 
@@ -93,6 +94,7 @@ class Storing:
         self.locked = False
         self.tidy: list[Tidy] = []
         self._tidy_due_s = self._count_due_s = -math.inf
+        self._counted = False
         self._trouble = ""
         self._again_s = -math.inf
         self.retention: Retention | None = None
@@ -182,14 +184,16 @@ class Storing:
         if everything or self.backlog.due(now_s):
             self.store.flush(now_s)
             self.written_s = now_s
-            if everything or now_s >= self._count_due_s:
-                self._count(self.store)
+            self._counted = False
+        if not self._counted and now_s >= self._count_due_s:
+            self._count(self.store)
 
     def _count(self, store: Store) -> None:
-        began_s = self._now_s()
+        began_s, self._counted = self._now_s(), True
         self.n_outbox = store.outbox_count()
         ended_s = self._now_s()
-        self._count_due_s = ended_s + COUNTED * (ended_s - began_s)
+        took_s = ended_s - began_s
+        self._count_due_s = ended_s + (COUNTED * took_s if took_s > SLOW_S else 0.0)
 
     def _tidy(self, now_s: float) -> None:
         if self.store is None:

@@ -1,6 +1,6 @@
 """What the sender costs the monitor: rounds through its socket while a night plays, and a backlog.
 
-``python -m tests.bench sync_desk``: a table, never a test. One round is what a sender does for a
+``python -m tests.bench.sync_desk``: a table, never a test. One round is what a sender does for a
 message: `SyncFetch` of 64 alerts, `Leaves` (which waits for the disk), `SyncSettle` of 64.
 """
 
