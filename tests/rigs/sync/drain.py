@@ -144,8 +144,8 @@ def drain(folder: Path, n: int, n_cuts: int, seed: int = 1, *, believe: bool = F
 
 
 def _meddle(world: World, n: int, n_cuts: int, chance: random.Random) -> None:
-    """Cut the link at equal steps of what has arrived; kill somebody at every fifth or tenth."""
-    every = 10 if n_cuts > 200 else 5
+    """Cut the link at equal steps of what has arrived; kill somebody now and then."""
+    every = 25 if n_cuts > 200 else 8
     killed = 0
     while world.link.n_cuts < n_cuts:
         world.link.be(bytes_per_s=BYTES_PER_S, chop=chance.choice((0, 0, 7, 300)))

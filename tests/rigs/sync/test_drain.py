@@ -22,11 +22,11 @@ def test_an_outage_drains_exactly_once_through_cuts_and_kills(tmp_path: Path) ->
     assert not done.verdict.faults, f"{done.line}\n{done.words}"
     assert done.drained_s < MOST_S
     assert done.n_cuts >= N_CUTS // 2
-    assert sum(done.n_kills.values()) >= 10
+    assert len(done.n_kills) == 5
     assert done.sender_mb <= 64.0
 
 
 def test_a_sender_that_believes_the_broker_is_caught_losing(tmp_path: Path) -> None:
-    done = drain(tmp_path, 400, 30, believe=True)
+    done = drain(tmp_path, 400, 20, believe=True)
     print(done.line)
     assert done.verdict.lied, "the control passes: this rig would not see a loss"
