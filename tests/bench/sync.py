@@ -2,9 +2,9 @@
 
     python -m tests.bench.sync [--entries 5000] [--repeats 3]
 
-The real `homeward run` and `homeward sync`, a mosquitto on this machine, and the rig's receiver,
-which syncs every message to the disk before it answers. Every message is told to the ledger before
-it leaves; time runs from the first arrival to the last, so that starting is not counted.
+The real `homeward run`, `homeward sync` and `homeward receive`, and a mosquitto here. The
+The receiver syncs to the disk before it answers, every message is told to the ledger before it leaves;
+time runs from the first arrival to the last, so that starting is not counted.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from tests.rigs.sync.processes import BOX
 MOST_S = 300.0
 
 
-def once(folder: Path, n: int) -> dict[str, object]:
+def once(folder: Path, n: int, *, ours: bool) -> dict[str, object]:
     """Measure one drain."""
     fill(folder / "data", n, summaries=False)
     broker = Broker(folder / "broker", keeping="nothing")
     broker.start()
     with Proxy(broker.port) as link:
-        world = World(folder, link, broker, believe=False)
+        world = World(folder, link, broker, ours=ours)
         link.be()
         try:
             world.start()
@@ -72,11 +72,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.sync", description=__doc__)
     parser.add_argument("--entries", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rig", action="store_true", help="the rig's receiver, not ours")
     chosen = parser.parse_args()
     rows = []
     for _ in range(chosen.repeats):
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(once(Path(folder), chosen.entries))
+            rows.append(once(Path(folder), chosen.entries, ours=not chosen.rig))
     show("one sender, to settled", rows)
     rates = [float(str(row["alerts/s"])) for row in rows]
     print(f"\nmedian {statistics.median(rates):.0f} alerts/s")

@@ -2,11 +2,12 @@
 
     python -m tests.rigs.sync.drain [--entries 10000] [--cuts 500] [--seed 1] [--believe]
 
-The store of an outage of 72 hours (`outage`), the real monitor, the real sender, a mosquitto as
-Debian ships it, and between them a link that is cut with a reset again and again, at equal steps of
-what has arrived, so that every cut falls into the draining. Now and then the broker, the sender,
-the monitor or the receiver are killed (-9) as well, each alone or the receiver with the broker.
-The bar: exactly once by id, nothing settled that is not stored, numbers as given, in 10 minutes.
+The store of an outage of 72 hours (`outage`), the real monitor, sender and receiver (``--rig``: an
+independent one instead), a mosquitto as Debian ships it, and before it a link that is cut with a
+reset again and again, at equal steps of what has arrived, so that every cut falls into the
+draining. Now and then broker, sender, monitor or receiver are killed (-9) as well, each alone, or
+the receiver and 1.5 s later the broker. The bar: exactly once by id, nothing settled that is not
+stored, numbers as given, in 10 minutes.
 
 ``--believe``: the sender takes the broker's word (`believing`): this must lose.
 """
@@ -26,6 +27,7 @@ import msgspec
 
 from tests.rigs.net.broker import Broker
 from tests.rigs.net.proxy import Proxy
+from tests.rigs.sync.clinic import Clinic
 from tests.rigs.sync.history import Verdict, check
 from tests.rigs.sync.outage import fill, outbox
 from tests.rigs.sync.processes import BOX, CONFIG, PATCHED, Process, Receiver, new_key
@@ -63,7 +65,9 @@ class Done(msgspec.Struct, frozen=True):
 class World:
     """All of them."""
 
-    def __init__(self, folder: Path, link: Proxy, broker: Broker, *, believe: bool) -> None:
+    def __init__(
+        self, folder: Path, link: Proxy, broker: Broker, *, believe: bool = False, ours: bool = True
+    ) -> None:
         self.data_dir, self.link, self.broker = folder / "data", link, broker
         key = new_key(self.data_dir)
         config = folder / "box.toml"
@@ -73,7 +77,7 @@ class World:
         self.sender = Process(
             ["sync", *common], folder / "sender.log", PATCHED if believe else "edge"
         )
-        self.receiver = Receiver(folder, broker.port, key)
+        self.receiver = (Clinic if ours else Receiver)(folder, broker.port, key)
         self.n_kills: Counter[str] = Counter()
         # One that believes settles what never comes: there is nothing to wait for.
         self.believes = believe
@@ -106,14 +110,22 @@ class World:
         self.receiver.stop()
 
 
-def drain(folder: Path, n: int, n_cuts: int, seed: int = 1, *, believe: bool = False) -> Done:
-    """Let an outage end badly; return what came of it."""
+def drain(  # what a campaign consists of
+    folder: Path,
+    n: int,
+    n_cuts: int,
+    seed: int = 1,
+    *,
+    believe: bool = False,
+    ours: bool = True,
+) -> Done:
+    """Let an outage end badly; return what came of it. `ours`: the real receiver, not the rig's."""
     fill(folder / "data", n)
     waiting, _ = outbox(folder / "data", BOX)
     broker = Broker(folder / "broker")
     broker.start()
     with Proxy(broker.port, seed=seed) as link:
-        world = World(folder, link, broker, believe=believe)
+        world = World(folder, link, broker, believe=believe, ours=ours)
         begin_s = time.monotonic()
         try:
             world.start()
@@ -199,9 +211,17 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--believe", action="store_true")
+    parser.add_argument("--rig", action="store_true", help="the rig's receiver, not ours")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        done = drain(Path(folder), chosen.entries, chosen.cuts, chosen.seed, believe=chosen.believe)
+        done = drain(
+            Path(folder),
+            chosen.entries,
+            chosen.cuts,
+            chosen.seed,
+            believe=chosen.believe,
+            ours=not chosen.rig,
+        )
     print(done.line)
     if done.verdict.faults:
         print(done.words)

@@ -26,6 +26,12 @@ def test_an_outage_drains_exactly_once_through_cuts_and_kills(tmp_path: Path) ->
     assert done.sender_mb <= 64.0
 
 
+def test_an_independent_receiver_gets_all_of_it_too(tmp_path: Path) -> None:
+    done = drain(tmp_path, 300, 12, ours=False)
+    print(done.line)
+    assert not done.verdict.faults, f"{done.line}\n{done.words}"
+
+
 def test_a_sender_that_believes_the_broker_is_caught_losing(tmp_path: Path) -> None:
     done = drain(tmp_path, 400, 20, believe=True)
     print(done.line)
