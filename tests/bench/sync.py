@@ -2,9 +2,9 @@
 
     python -m tests.bench.sync [--entries 5000] [--repeats 3]
 
-The real `homeward run`, `homeward sync` and `homeward receive`, and a mosquitto here. The
-The receiver syncs to the disk before it answers, every message is told to the ledger before it leaves;
-time runs from the first arrival to the last, so that starting is not counted.
+The real `homeward run`, `homeward sync` and `homeward receive`, and a mosquitto here. The receiver
+syncs to the disk before it answers, every message is told to the ledger before it leaves; time
+runs from the first arrival to the last, so that starting is not counted.
 """
 
 from __future__ import annotations

@@ -88,6 +88,12 @@ class World:
         self.core.start()
         self.sender.start()
 
+    def look(self) -> None:
+        """Raise AssertionError where one has ended that nobody killed."""
+        ours = [self.receiver.process] if isinstance(self.receiver, Clinic) else []
+        for one in (self.core, self.sender, *ours):
+            assert one.lives, f"it has ended:\n{one.last_words()}"
+
     def kill(self, who: str) -> None:
         """Kill one of them, and start it again."""
         self.n_kills[who] += 1
@@ -175,6 +181,7 @@ def _wait_for_arrivals(world: World, n: int) -> bool:
     """Wait until so much has come and the link is in use; return whether that came about."""
     end_s = time.monotonic() + world.stuck_s
     while time.monotonic() < end_s:
+        world.look()
         if len(world.receiver.known) >= n and world.link.n_open:
             return True
         time.sleep(LOOK_S)
