@@ -51,6 +51,7 @@ class Done(msgspec.Struct, frozen=True):
     n_connections: int
     drained_s: float
     sender_mb: float
+    n_copies: int
     words: str
 
     @property
@@ -58,7 +59,7 @@ class Done(msgspec.Struct, frozen=True):
         kills = ", ".join(f"{n} {who}" for who, n in sorted(self.n_kills.items()))
         return (
             f"{self.n_cuts} cuts, kill -9: {kills}; {self.n_connections} connections, drained in "
-            f"{self.drained_s:.0f} s, sender {self.sender_mb:.0f} MB: {self.verdict.line}"
+            f"{self.drained_s:.0f} s, sender {self.sender_mb:.0f} MB, {self.n_copies} copies: {self.verdict.line}"
         )
 
 
@@ -157,6 +158,7 @@ def drain(  # what a campaign consists of
             len(link.passed),
             drained_s,
             world.sender.most_kb / 1024,
+            world.receiver.n_again,
             words,
         )
 

@@ -161,6 +161,11 @@ class Receiver:
         return [*self._came, *(self._far.came if self._far is not None else ())]
 
     @property
+    def n_again(self) -> int:
+        """Arrivals of what had come before."""
+        return len(self.came) - len(self.known)
+
+    @property
     def stored(self) -> list[Made]:
         """What its file holds, once it has stopped."""
         return self._stored
