@@ -12,9 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.rigs.sync.history import Came, Made
 from tests.rigs.sync.processes import Process
 
-_IN_ORDER = "ORDER BY received_s, seq"
-"""Rows of one transaction have one time, and are stored in no order."""
-
 
 class Clinic:
     """The same to see as `processes.Receiver`; what came first is told by the time of its rows."""
@@ -63,7 +60,10 @@ class Clinic:
 
     @property
     def came(self) -> list[Came]:
-        rows = self._rows(f"SELECT box, uuid, seq, kind, digest, early FROM entries {_IN_ORDER}")
+        # Rows of one transaction have one time, and are stored in no order.
+        rows = self._rows(
+            "SELECT box, uuid, seq, kind, digest, early FROM entries ORDER BY received_s, seq"
+        )
         return [Came(*row[:5], early=bool(row[5])) for row in rows]  # type: ignore[arg-type]
 
     @property

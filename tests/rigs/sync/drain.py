@@ -59,7 +59,8 @@ class Done(msgspec.Struct, frozen=True):
         kills = ", ".join(f"{n} {who}" for who, n in sorted(self.n_kills.items()))
         return (
             f"{self.n_cuts} cuts, kill -9: {kills}; {self.n_connections} connections, drained in "
-            f"{self.drained_s:.0f} s, sender {self.sender_mb:.0f} MB, {self.n_copies} copies: {self.verdict.line}"
+            f"{self.drained_s:.0f} s, sender {self.sender_mb:.0f} MB, {self.n_copies} copies: "
+            f"{self.verdict.line}"
         )
 
 
