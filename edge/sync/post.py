@@ -117,7 +117,7 @@ class Post:
             opened.certificate_s() if opened is not None else None,
             self.quiet[:200],
             self.common.budget.n_bytes.get(self.to.name, 0),
-            self.under_way.n_forged,
+            self.under_way.n_forged + getattr(opened, "n_forged", 0),
         )
 
     def takes(self, kind: Content) -> bool:

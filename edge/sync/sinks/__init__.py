@@ -90,6 +90,8 @@ class Opened(Protocol):
         Certificates are judged: not before the clock is right.
     window : int
         Entries that may be under way without a receipt.
+
+    A sink that is handed receipts nobody it knows has signed counts them in ``n_forged``.
     """
 
     host: str
