@@ -19,9 +19,10 @@ from edge.store.database import (
     StoreKeyError,
     StorePlainError,
 )
-from edge.store.delivering import Due, Line, Settled, Sinks, Waits
+from edge.store.delivering import Settled
 from edge.store.forgetting import Forgetting, Forgotten
 from edge.store.history import History
+from edge.store.lines import Due, Line, Sinks, Waits
 from edge.store.store import Store
 from edge.store.stored import (
     Erased,

@@ -34,6 +34,7 @@ from edge.store.floors import Floor
 from edge.store.history import History
 from edge.store.inserting import Inserting
 from edge.store.keeping import HeadKeeper, begun_anew
+from edge.store.lines import Lines
 from edge.store.migrations import migrate
 from edge.store.salvage import Salvage, SalvageReport, leave_room
 from edge.store.sparing import Spared, spare
@@ -42,7 +43,7 @@ from edge.store.stored import (
 )
 
 
-class Store(Inserting, Delivering, Erasing, Erasure, History):
+class Store(Inserting, Lines, Delivering, Erasing, Erasure, History):
     """The store of one run of the monitor; one per data directory.
 
     Used by one thread at a time. Make it with `Store.begin`.
