@@ -40,7 +40,7 @@ from edge.daemon.outgoing import Outgoing
 from edge.daemon.recorder import Recorder
 from edge.daemon.synchanding import Hands
 from edge.daemon.syncnow import heartbeat, numbers
-from edge.daemon.syncstate import Heard, SinkReport, SyncReport
+from edge.daemon.syncstate import Heard, SyncReport, sink_report
 from edge.egress.allowed import Content
 from edge.egress.consent import Switch
 from edge.egress.departure import Departure
@@ -213,33 +213,12 @@ class SyncDesk:
         now_s = self._now_s()
         waits = {one.sink: one for one in self._waits or ()}
         sinks = tuple(
-            self._sink_report(sink, waits.get(name), now_s) for name, sink in self._named.items()
+            sink_report(sink, self._heard.of(name, now_s), waits.get(name), self._since_s)
+            for name, sink in self._named.items()
         )
         heard = self._heard
         told = (heard.age_s(now_s), heard.trouble(now_s), sinks, self._impossible)
         return SyncReport(self.box(), *told)
-
-    def _sink_report(self, sink: Sink, waits: Waits | None, now_s: float) -> SinkReport:
-        report = SinkReport(sink.name, sink.sink, tuple(sink.content))
-        state = self._heard.of(sink.name, now_s)
-        if state is not None:
-            shared = set(SinkReport.__struct_fields__) & set(state.__struct_fields__)
-            own = {"name", "sink"}
-            told = {name: getattr(state, name) for name in shared - own}
-            report = msgspec.structs.replace(report, **told)
-        if waits is None:
-            return report
-        oldest_s = None if waits.oldest is None else self._since_s(*waits.oldest)
-        return msgspec.structs.replace(
-            report,
-            n_urgent=waits.n_urgent,
-            n_alerts=waits.n_alerts,
-            n_summaries=waits.n_summaries,
-            n_erase=waits.n_erase,
-            oldest_s=oldest_s,
-            n_rejected=waits.n_rejected,
-            rejected=waits.why,
-        )
 
     async def _begin(self) -> bool:
         """Go by the destinations of today, and know what the box is called; false: not yet."""

@@ -7,8 +7,10 @@ from typing import Final
 
 import msgspec
 
+from edge.config import Sink
 from edge.control.syncing import SinkState, SyncState
 from edge.events import BoxHealth
+from edge.store import Waits
 
 HEARD_S: Final = 15.0
 """A sender that has not told how it is for so long is gone; it is due every few seconds."""
@@ -115,6 +117,41 @@ class Heard:
         """Return how a destination is; None: nobody knows now."""
         age_s = self.age_s(now_s)
         return self._sinks.get(sink) if age_s is not None and age_s <= HEARD_S else None
+
+
+def sink_report(
+    sink: Sink,
+    state: SinkState | None,
+    waits: Waits | None,
+    since_s: Callable[[float, str], float],
+) -> SinkReport:
+    """Return how a destination is.
+
+    Parameters
+    ----------
+    state, waits : SinkState | None, Waits | None
+        What the sender says of it, and what waits for it; None: nobody knows.
+    since_s : Callable
+        Gives a moment of any boot on the clock of this one.
+    """
+    report = SinkReport(sink.name, sink.sink, tuple(sink.content))
+    if state is not None:
+        own = {"name", "sink"}
+        shared = set(SinkReport.__struct_fields__) & set(state.__struct_fields__) - own
+        told = {name: getattr(state, name) for name in shared}
+        report = msgspec.structs.replace(report, **told)
+    if waits is None:
+        return report
+    return msgspec.structs.replace(
+        report,
+        n_urgent=waits.n_urgent,
+        n_alerts=waits.n_alerts,
+        n_summaries=waits.n_summaries,
+        n_erase=waits.n_erase,
+        oldest_s=None if waits.oldest is None else since_s(*waits.oldest),
+        n_rejected=waits.n_rejected,
+        rejected=waits.why,
+    )
 
 
 class SyncPart:
