@@ -7,6 +7,8 @@ else. Whatever it asks is done with the store in the recorder's thread, and no a
 
     syncdesk    the answers
     synchanding out of the outbox into its hand
+    synclooking what waits, and how much
+    syncnow     how the box and its patients are now
     syncstate   how it goes
 """
 
@@ -39,6 +41,7 @@ from edge.daemon.noticeboard import Noticeboard
 from edge.daemon.outgoing import Outgoing
 from edge.daemon.recorder import Recorder
 from edge.daemon.synchanding import Hands
+from edge.daemon.synclooking import Looking
 from edge.daemon.syncnow import heartbeat, numbers
 from edge.daemon.syncstate import Heard, SyncReport, sink_report
 from edge.egress.allowed import Content
@@ -55,12 +58,8 @@ PROCESS: Final = "sync"
 """What the ledger calls the sender."""
 AGAIN_S: Final = 2.0
 """A store that cannot be read is asked again after this."""
-LOOK_S: Final = 30.0
-"""What waits is looked at this often though nothing is known to have changed."""
 REST_S: Final = 0.02
 """Between two looks."""
-COUNTED: Final = 20.0
-"""What waits is counted again after this many times as long as it took: a twentieth of a thread."""
 LINES: Final[Mapping[str, str]] = {"alerts": "alert", "summaries": "summary"}
 """What of a sink's content comes out of the outbox, and the name of its line there."""
 NEEDS: Final[Mapping[Content, frozenset[str]]] = {
@@ -125,10 +124,8 @@ class SyncDesk:
         self._hands.box = self.box
         self._gate.handed = self._hands.of
         self._heard = Heard(run.started_s)
-        self._waits: tuple[Waits, ...] | None = None
-        self._impossible: dict[str, int] = {}
+        self._line = Looking(recorder, run, now_s, self._sinks)
         self._begun = False
-        self._count_due_s = 0.0
         self._change = 0
         self._changed, self._stale = asyncio.Event(), asyncio.Event()
         self._quality: TimeQuality | None = None
@@ -183,10 +180,13 @@ class SyncDesk:
                 continue
             self._stale.clear()
             self.look()
-            counted = await self._look()
+            before = self._line.waits
+            wait_s = await self._line.look()
+            if before != self._line.waits:
+                self._wake()
             await asyncio.sleep(REST_S)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S if counted else self._rest_s()):
+                async with asyncio.timeout(wait_s):
                     await self._stale.wait()
 
     def look(self) -> None:
@@ -201,23 +201,23 @@ class SyncDesk:
 
         In boot time; of an alert of an earlier boot that lies before this one's beginning.
         """
-        if self._waits is None or not any("alert" in takes for takes in self._sinks.values()):
+        if self._line.waits is None or not any("alert" in takes for takes in self._sinks.values()):
             return False, None
         if not self._gate.allows(Switch.ALERTS):
             return True, None
-        since = [self._since_s(*one.oldest) for one in self._waits if one.oldest is not None]
+        since = [self._since_s(*one.oldest) for one in self._line.waits if one.oldest is not None]
         return True, min(since, default=None)
 
     def report(self) -> SyncReport:
         """Return what the status says."""
         now_s = self._now_s()
-        waits = {one.sink: one for one in self._waits or ()}
+        waits = {one.sink: one for one in self._line.waits or ()}
         sinks = tuple(
             sink_report(sink, self._heard.of(name, now_s), waits.get(name), self._since_s)
             for name, sink in self._named.items()
         )
         heard = self._heard
-        told = (heard.age_s(now_s), heard.trouble(now_s), sinks, self._impossible)
+        told = (heard.age_s(now_s), heard.trouble(now_s), sinks, self._line.impossible)
         return SyncReport(self.box(), *told)
 
     async def _begin(self) -> bool:
@@ -246,34 +246,6 @@ class SyncDesk:
             self._pseudonyms.of(patient.id)
         return True
 
-    async def _look(self) -> bool:
-        """Look at what waits; return whether it was counted too."""
-        now = self._now_s(), self._run.boot_id
-        counts = self._waits is None or self._rest_s() <= 0.0
-        known = () if counts else self._waits or ()
-
-        def act(store: Store) -> tuple[list[Waits], dict[str, int], float]:
-            began_s = self._now_s()
-            waits = store.waits(self._sinks, now, known)
-            return waits, store.impossible(self._sinks), self._now_s() - began_s
-
-        try:
-            waits, impossible, took_s = await self._recorder.using(act)
-        except StoreError as error:
-            _log.debug("what waits cannot be read", error=str(error))
-            self._count_due_s = self._now_s() + AGAIN_S
-            return False
-        if counts:
-            self._count_due_s = self._now_s() + COUNTED * took_s
-        before, self._waits, self._impossible = self._waits, tuple(waits), impossible
-        if before != self._waits:
-            self._wake()
-        return counts
-
-    def _rest_s(self) -> float:
-        """Return for how long what waits is not to be counted again."""
-        return max(0.0, self._count_due_s - self._now_s())
-
     async def _board_after(self, request: SyncWait) -> SyncBoard:
         if request.after == self._change and request.wait_s > 0.0:
             changed = self._changed
@@ -288,7 +260,7 @@ class SyncDesk:
             self._now_s(),
             self._time_quality(),
             self._gate.withheld,
-            tuple(self._queue(one) for one in self._waits or ()),
+            tuple(self._queue(one) for one in self._line.waits or ()),
         )
 
     def _queue(self, waits: Waits) -> Queue:
