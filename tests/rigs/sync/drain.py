@@ -166,7 +166,7 @@ def drain(  # what a campaign consists of
 
 def _meddle(world: World, n: int, n_cuts: int, chance: random.Random) -> None:
     """Cut the link at equal steps of what has arrived; kill somebody now and then."""
-    every = 25 if n_cuts > 200 else 8
+    every = 25 if n_cuts > 200 else 6
     killed = 0
     while world.link.n_cuts < n_cuts:
         world.link.be(bytes_per_s=BYTES_PER_S, chop=chance.choice((0, 0, 7, 300)))

@@ -11,7 +11,7 @@ from tests.rigs.net import broker
 from tests.rigs.sync.drain import MOST_S, drain
 
 LONG = bool(os.environ.get("HOMEWARD_LONG"))
-N, N_CUTS = (10_000, 500) if LONG else (1_000, 60)
+N, N_CUTS = (10_000, 500) if LONG else (800, 40)
 
 pytestmark = pytest.mark.skipif(bool(broker.why_not()), reason=broker.why_not())
 
