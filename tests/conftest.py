@@ -29,6 +29,7 @@ ONE_PYTHON: Final[Mapping[str, str]] = {
     "edge/cli/test_whatif_command.py": "replays, again and again",
     "edge/test_night.py": "a whole night, replayed in many pieces; test_golden stays",
     "edge/test_past.py": "replays of long recordings, byte for byte",
+    "fleet": "figures of brokers",
     "fuzz": "bytes thought up for the decoders",
     "hardware": "C code, and the lines it talks over",
     "edge/canaries": "a search through every file of a box",
