@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-SERVER: Final = "127.0.0.99"
-"""Where it listens: port 53 of the loopback, but not where a resolver of the machine may be."""
+SERVER: Final = f"127.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250}.53"
+"""Where it listens, at port 53: of this process alone, and not where a resolver may be."""
 Lies = Literal["hang", "wrong", "garbage"]
 
 
