@@ -174,7 +174,9 @@ class Sender:
         """Begin again where no receipt came."""
         post = self.post
         if post.under_way.overdue_s <= now_s:
-            post.under_way.silent(now_s)
+            if not post.under_way.silent(now_s):
+                post.tell("overtaken")
+                return
             post.tell("silent", n=post.under_way.n_silent)
             if post.under_way.n_silent > 1:
                 post.works_not(SILENT)

@@ -21,6 +21,8 @@ from edge.sync.parcel import Item, Receipt
 FIRST_S: Final = 30.0
 """Without a receipt for so long, all of it is sent again."""
 MOST_S: Final = 300.0
+PASSED_S: Final = 3.0
+"""One that was overtaken is sent again so long after it left; out of order is sooner than that."""
 MAX_WINDOW: Final = 250
 """Entries under way at a time: their ids have to fit into one request (`SyncFetch.but`)."""
 MAX_EARLY: Final = 10
@@ -97,6 +99,7 @@ class UnderWay:
         self._entries: dict[str, Entry] = {}
         self._marks: dict[Content, int] = {}
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._passed_s = -math.inf
         self.n_forged = self.n_unknown = self.n_silent = 0
 
     def room(self, n_urgent: int = 0) -> int:
@@ -168,6 +171,8 @@ class UnderWay:
                 rejected.append((uuid, (why or "refused, without a reason")[:MAX_WHY]))
         if stored or rejected:
             self.n_silent = 0
+        sent = [self._entries[uuid].sent_s for uuid in stored if uuid in self._entries]
+        self._passed_s = max([self._passed_s, *sent])
         return Taken(tuple(stored), tuple(rejected))
 
     def done(self, uuids: Iterable[str]) -> tuple[str, ...]:
@@ -204,18 +209,35 @@ class UnderWay:
         """
         return min((self._due_s(entry) for entry in self._entries.values()), default=math.inf)
 
-    def silent(self, now_s: float) -> None:
-        """Take that a receipt did not come in time: all of it begins again."""
-        for entry in self._entries.values():
-            if self._due_s(entry) <= now_s and entry.uuid in self._known:
+    def silent(self, now_s: float) -> bool:
+        """Take that a receipt did not come in time: all of it begins again.
+
+        Returns
+        -------
+        bool
+            The other end says nothing at all; it has not just lost some of what was sent.
+        """
+        due = [entry for entry in self._entries.values() if self._due_s(entry) <= now_s]
+        for entry in due:
+            if entry.uuid in self._known:
                 self._known[entry.uuid].n_waited += 1
-        self.n_silent += 1
+        is_silent = not any(self._is_passed(entry) for entry in due)
+        self.n_silent += is_silent
         self.begin_again()
+        return is_silent
 
     def _due_s(self, entry: Entry) -> float:
         known = self._known.get(entry.uuid)
         n = max(self.n_silent, 0 if known is None else known.n_waited)
-        return entry.sent_s + min(MOST_S, FIRST_S * 2.0 ** min(n, 8))
+        first_s = PASSED_S if self._is_passed(entry) else FIRST_S
+        return entry.sent_s + min(MOST_S, first_s * 2.0 ** min(n, 8))
+
+    def _is_passed(self, entry: Entry) -> bool:
+        """Return whether there is a receipt for what left later: a dying broker drops the first.
+
+        Without that a drain stood still for half a minute after each of its kills.
+        """
+        return entry.sent_s < self._passed_s
 
     def _is_otherwise(self, known: _Known) -> bool:
         """Count content that is not ours; return whether the other end insists on it.

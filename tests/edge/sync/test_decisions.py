@@ -29,7 +29,7 @@ from edge.sync.budget import DAY_S, Budget, BudgetFile, Moment
 from edge.sync.network import Routes, Watch, read_routes
 from edge.sync.parcel import Item, Receipt
 from edge.sync.policy import BATCH, Waiting, Waits, Ways, choose
-from edge.sync.underway import FIRST_S, MAX_KNOWN, UnderWay
+from edge.sync.underway import FIRST_S, MAX_KNOWN, PASSED_S, UnderWay
 from tests.edge.sync.standing_in import a_summary, an_alert, an_erasure, entry_uuid, words_of
 
 ROOT = Path(__file__).parents[3]
@@ -124,9 +124,9 @@ def test_one_whose_receipt_is_lost_is_sent_again_while_others_go_back_and_forth(
         under_way.send([item(seq)], "ok", 8.0 * seq)
         under_way.take(Receipt({entry_uuid(seq): item(seq).digest}))
         under_way.done([entry_uuid(seq)])
-    assert under_way.overdue_s == FIRST_S
+    assert under_way.overdue_s == PASSED_S, "what left later has its receipt"
     times = []
-    now_s = FIRST_S
+    now_s = 40.0
     for _ in range(8):
         under_way.silent(now_s)
         under_way.send([item(1)], "again", now_s)
@@ -135,6 +135,23 @@ def test_one_whose_receipt_is_lost_is_sent_again_while_others_go_back_and_forth(
         times.append(under_way.overdue_s - now_s)
         now_s = under_way.overdue_s
     assert times == [60.0, 120.0, 240.0, 300.0, 300.0, 300.0, 300.0, 300.0]
+
+
+def test_what_was_overtaken_leaves_again_soon_and_is_no_silence() -> None:
+    under_way = UnderWay(10)
+    under_way.send([item(1)], "dropped by a dying broker", 0.0)
+    under_way.send([item(2)], "after it", 4.0)
+    under_way.take(Receipt({entry_uuid(2): item(2).digest}))
+    under_way.done([entry_uuid(2)])
+    assert under_way.overdue_s == PASSED_S
+    assert not under_way.silent(4.5)
+    assert (under_way.n_silent, under_way.mark(Content.ALERT)) == (0, 0)
+    assert under_way.room() == 10, "the other end does speak"
+    under_way.send([item(1)], "again", 5.0)
+    assert under_way.overdue_s == 5.0 + 2 * FIRST_S, "nothing has overtaken it yet"
+    under_way.send([item(3)], "after it", 6.0)
+    under_way.take(Receipt({entry_uuid(3): item(3).digest}))
+    assert under_way.overdue_s == 5.0 + 2 * PASSED_S, "it comes more rarely each time"
 
 
 def test_only_the_content_that_was_sent_is_settled() -> None:
