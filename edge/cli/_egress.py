@@ -19,6 +19,9 @@ MAX_WORDS: Final = 60
 """Letters of a message in the list; `homeward ledger show N` has all of it."""
 
 
+_MANY: Final = {"summary": "summaries", "erase": "requests to delete", "numbers": "numbers"}
+
+
 class Row(msgspec.Struct, frozen=True):
     """A message, when that was for people, and what became of it."""
 
@@ -81,10 +84,9 @@ def print_list(rows: Sequence[Row], totals: Sequence[Total], n_erase: int, *, js
         heads = ("n", "when", "kind", "to", "bytes", "became", "said")
         console().print(table("What left the box", heads, [_cells(row) for row in rows]))
     for total in totals:
-        typer.echo(
-            f"today to {total.destination}: {total.n} {total.kind.replace('_', ' ')}"
-            f"{'s' * (total.n != 1)}, {total.n_bytes} bytes"
-        )
+        kind = total.kind.replace("_", " ")
+        what = kind if total.n == 1 else _MANY.get(kind, f"{kind}s")
+        typer.echo(f"today to {total.destination}: {total.n} {what}, {total.n_bytes} bytes")
     say_spent(told)
     typer.echo("pings and questions are written every ten minutes, as one row")
     say_erase_requests(n_erase)
