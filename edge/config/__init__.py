@@ -18,6 +18,7 @@ handed in as `PluginDefaults`, so that this floor knows no plug-in.
     store       what the records do when the disk is full
     annunciators  the ways to be heard and seen at the box
     notices     who is told beyond the box
+    destinations  what reading [[notices]] and [[sinks]] has in common
     sync        what goes to records far away; the structs
     sinks       the same, read
     layers      the alarm rules: defaults, preset, file, patient, kept, command line

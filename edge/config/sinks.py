@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from edge.config.complaints import Complaints, suggestion
-from edge.config.fields import is_table, missing_fields, read_struct
+from edge.config import destinations
+from edge.config.complaints import Complaints
+from edge.config.fields import read_struct
 from edge.config.plugins import PluginDefaults, SinkDefaults
 from edge.config.settings import Document, Sink
 from edge.config.toml_lines import KeyPath
@@ -39,18 +40,10 @@ def read_sinks(
     others : Sequence[str]
         Names that are taken: the ledger knows a destination by its name alone.
     """
-    array = document.get(TABLE, [])
-    if not isinstance(array, list):
-        told.add((TABLE,), "must be a list of tables", f"write [[{TABLE}]], with two brackets")
-        return ()
-    if len(array) > MAX_SINKS:
-        told.add((TABLE,), f"are {len(array)}, more than {MAX_SINKS}", "take some out")
-    found = [
-        _read(table, (TABLE, idx), plugins, told, folder)
-        for idx, table in enumerate(array[:MAX_SINKS])
-    ]
-    sinks = _named([one for one in found if one is not None])
-    _check_names([*(one.name for one in sinks), *others], others, told)
+    tables = destinations.tables_of(document, TABLE, MAX_SINKS, told)
+    found = [_read(table, path, plugins, told, folder) for path, table in tables]
+    sinks = destinations.named([one for one in found if one is not None], "sink")
+    destinations.check_names(TABLE, [one.name for one in sinks], told, others)
     return sinks
 
 
@@ -61,20 +54,13 @@ def _read(
     told: Complaints,
     folder: Path,
 ) -> Sink | None:
-    if not is_table(table, path, told):
-        return None
-    name = table.get("sink")
-    known = plugins.sinks.get(name) if isinstance(name, str) else None
+    known = destinations.known_of(table, path, "sink", plugins.sinks, told)
     if known is None:
-        mend = suggestion(str(name or ""), tuple(plugins.sinks))
-        told.add((*path, "sink"), f"there is no sink {name!r}", mend)
         return None
-    own = {field.encode_name for field in msgspec.structs.fields(Sink)} - {"settings"}
-    common = {key: value for key, value in table.items() if key in own}
-    rest = {key: value for key, value in table.items() if key not in own}
+    common, rest = destinations.parted(table, Sink)
     shared = read_struct(common, path, Sink, told, folder)
     shared["content"] = _content(shared.get("content"), known, path, told)
-    settings = _settings(rest, path, known, told, folder)
+    settings = destinations.settings_of(rest, path, known, told, folder)
     return None if settings is None else Sink(**shared, settings=settings)
 
 
@@ -91,36 +77,3 @@ def _content(
             able = ", ".join(f'"{name}"' for name in sorted(known.takes))
             told.add((*path, "content"), f"it cannot carry {one!r}", f"it can carry {able}")
     return tuple(dict.fromkeys(given))
-
-
-def _settings(
-    rest: Document, path: KeyPath, known: SinkDefaults, told: Complaints, folder: Path
-) -> msgspec.Struct | None:
-    values = read_struct(rest, path, known.settings, told, folder)
-    missing_fields(rest, path, known.settings, told)
-    try:
-        return known.settings(**values)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ValueError):
-            told.add(path, str(error), "see the sink's options in `homeward config --schema`")
-        return None  # a value is missing, which was just said
-
-
-def _named(sinks: Sequence[Sink]) -> tuple[Sink, ...]:
-    """Return them all with a name: the sink's, counted, where none was given."""
-    named: list[Sink] = []
-    for sink in sinks:
-        n_alike = sum(one.sink == sink.sink for one in named)
-        default = sink.sink + (f"-{n_alike + 1}" if n_alike else "")
-        named.append(msgspec.structs.replace(sink, name=sink.name or default))
-    return tuple(named)
-
-
-def _check_names(names: Sequence[str], others: Sequence[str], told: Complaints) -> None:
-    for name in sorted({name for name in names if names.count(name) > 1} - _twice(others)):
-        told.add((TABLE,), f"{name!r} is the name of two", "give each a name of its own")
-
-
-def _twice(names: Sequence[str]) -> set[str]:
-    """Return what was complained of already."""
-    return {name for name in names if names.count(name) > 1}
