@@ -17,6 +17,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # the sound name a card of their own.
 os.environ["ALSA_CONFIG_PATH"] = os.devnull
 
+_UMASK: Final = os.umask(0o022)
+os.umask(_UMASK)
+
 ONE_PYTHON: Final[Mapping[str, str]] = {
     "edge/alerts/test_explored.py": "pure logic, explored to the end",
     "edge/alerts/test_silence.py": "pure logic, explored to the end",
@@ -66,3 +69,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if not alone.isdisjoint((item.path, *item.path.parents)):
             item.add_marker(pytest.mark.one_python)
+
+
+def pytest_runtest_call() -> None:
+    """Have a command that keeps its files to itself not do so for the tests after it."""
+    os.umask(_UMASK)

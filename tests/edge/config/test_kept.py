@@ -135,12 +135,12 @@ def test_what_was_kept_and_does_not_suit_any_more_is_refused_with_its_place(conf
 
 
 def test_what_is_written_is_read_back_and_nothing_is_left_beside_it(tmp_path):
-    kept = {"bed": KeptPatient(values(low_spo2={"limit_pct": 85.0}), scale=KeptScale(2, ANN))}
+    kept = {"bedside": KeptPatient(values(low_spo2={"limit_pct": 85.0}), scale=KeptScale(2, ANN))}
     (tmp_path / ".limits-left").write_text("of a program that was killed")
     write_kept(tmp_path, {})
     write_kept(tmp_path, kept)
-    assert named(read_kept(tmp_path), ["other", "bed"]) == kept
-    assert "bed" not in (tmp_path / FILE).read_text()
+    assert named(read_kept(tmp_path), ["other", "bedside"]) == kept
+    assert "bedside" not in (tmp_path / FILE).read_text()
     assert [file.name for file in tmp_path.iterdir()] == [FILE]
     assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
     assert read_kept(tmp_path / "nowhere") == {}
