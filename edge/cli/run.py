@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import math
 import os
 import sys
 import uuid
@@ -112,7 +113,8 @@ def command(
     if scorer is not None:
         model = LiveModel(scorer, partial(open_scorer, settings.model.bundle), clock.now_s)
     told = settings_of(settings)
-    pipeline = assemble(told, run.run_id, scorer=model, start_s=run.started_s)
+    # A replay begins on the second in which the run did (`first_packets`), and so must this.
+    pipeline = assemble(told, run.run_id, scorer=model, start_s=math.floor(run.started_s))
     places = _places(settings, log, keyring)
     gc.collect()
     gc.freeze()  # what is there now lives as long as the process: no need to look at it again

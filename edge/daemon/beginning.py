@@ -74,7 +74,8 @@ def first_packets(
 ) -> Iterator[Packet]:
     """Return what a log begins with: the run, what is known of the patients, and their limits."""
     start = Start(run.run_id, run.version, run.model_id, kept)
-    yield Packet(BOX, START, began_s, msgspec.json.encode(start))
+    # When the run was started, not when this is written: periods are cut from there on.
+    yield Packet(BOX, START, run.started_s, msgspec.json.encode(start))
     for known in facts:
         yield tell(FACTS, known, began_s)
     for begun in limits:
